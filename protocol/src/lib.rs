@@ -1,0 +1,39 @@
+//! The Tidegate wire protocol: every message, limit, error and close code, as types that both sides share.
+//!
+//! Nothing here does I/O, reads a clock or decides anything beyond "is this a valid message". The public
+//! description of the wire is `docs/protocol.md`; its JSON blocks are parsed by this crate's tests.
+
+mod client;
+mod error;
+mod feed;
+mod json;
+mod limits;
+mod server;
+mod signal;
+mod window;
+
+#[cfg(test)]
+mod bindings;
+
+pub use client::{
+    Authenticate, ClientMessage, FeedRequest, InvalidMessage, ListSubscriptions, Ping, Subscribe, Unsubscribe,
+    shortened,
+};
+pub use error::{CloseCode, CloseReason, ErrorCode, Recovery};
+pub use feed::{Feed, InvalidStrategy, InvalidSymbol, Strategy, Symbol};
+pub use limits::{
+    DEFAULT_LIMITS, HEARTBEAT_SECONDS, HISTORY_PER_FEED, Limits, MAX_ID, MAX_REFUSED_PER_WINDOW,
+    RATE_WINDOW_MS, SUBPROTOCOL,
+};
+pub use server::{
+    AuthError, AuthErrorPayload, Authenticated, AuthenticatedPayload, Connected, ConnectedPayload, ErrorMessage,
+    ErrorPayload, GoingAway, GoingAwayPayload, Heartbeat, HeartbeatPayload, Pong, RejectedSubscription,
+    ServerMessage, Subscribed, SubscribedPayload, SubscriptionGranted, SubscriptionList, SubscriptionRef,
+    Subscriptions, TokenExpiring, TokenExpiringPayload, Unsubscribed,
+};
+pub use signal::{
+    Confidence, Entry, KeyLevel, KeyLevelKind, MomentumIndicator, MomentumMessage, OrderType, RangeData,
+    RangePayload, RangeSummary, RangeTradingMessage, RangeWindow, ScalpIndicator, ScalpMessage, Side, Trend,
+    TrendAlignment, VolumeProfile,
+};
+pub use window::SlidingWindow;
