@@ -294,7 +294,12 @@ fn one_or_several(fields: &Fields<'_>) -> Result<OneOrSeveral, String> {
 
 fn feed_requests(fields: &Fields<'_>) -> Result<Option<Vec<FeedRequest>>, String> {
     let Some(items) = fields.array("subscriptions")? else { return Ok(None) };
-    items.iter().enumerate().map(|(index, item)| feed_request(index, item)).collect::<Result<_, _>>().map(Some)
+    items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| feed_request(index, item))
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 fn feed_request(index: usize, item: &Value) -> Result<FeedRequest, String> {

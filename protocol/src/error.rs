@@ -130,11 +130,10 @@ impl CloseCode {
             4000 => Recovery::Replaced,
             4001 => Recovery::FreshTokenOnce,
             4002 | 4100..=4199 => Recovery::FreshToken,
-            4003 => Recovery::Stop,
+            4003..=4007 | 4009..=4029 | 4031..=4099 | 4400..=4999 => Recovery::Stop,
             4008 => Recovery::LongBackoff,
             4030 | 4200..=4299 => Recovery::Backoff,
             1001 | 1012 | 4300..=4399 => Recovery::ServerHint,
-            4000..=4999 => Recovery::Stop,
             _ => Recovery::Backoff,
         }
     }

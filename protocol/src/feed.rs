@@ -66,6 +66,20 @@ impl<'de> Deserialize<'de> for Symbol {
     }
 }
 
+#[cfg(test)]
+impl ts_rs::TS for Symbol {
+    type WithoutGenerics = Self;
+    type OptionInnerType = Self;
+
+    fn name(_: &ts_rs::Config) -> String {
+        "string".into()
+    }
+
+    fn inline(cfg: &ts_rs::Config) -> String {
+        Self::name(cfg)
+    }
+}
+
 /// The text is not a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSymbol;

@@ -1,6 +1,11 @@
 //! Fields of a JSON object, each with an error that names it.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Map, Value};
+
+use crate::shortened;
 
 /// Parses a JSON object and nothing else: serde would also read an array as a struct.
 pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
@@ -9,7 +14,40 @@ pub(crate) fn parse_object(text: &str) -> Result<Map<String, Value>, String> {
         Some(_) => return Err("a message is a JSON object: the first character must be `{`".into()),
         None => return Err("the message is empty: send a JSON object".into()),
     }
-    serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))
+    let unique: UniqueKeys =
+        serde_json::from_str(text).map_err(|error| format!("malformed JSON: {error}"))?;
+    Ok(unique.0)
+}
+
+/// The fields of an object of which none comes twice: readers that disagree on which one counts are how
+/// messages are smuggled past a check.
+struct UniqueKeys(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for UniqueKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueKeysVisitor)
+    }
+}
+
+struct UniqueKeysVisitor;
+
+impl<'de> Visitor<'de> for UniqueKeysVisitor {
+    type Value = UniqueKeys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<UniqueKeys, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("field `{}` comes twice", shortened(&name))));
+            }
+            fields.insert(name, value);
+        }
+        Ok(UniqueKeys(fields))
+    }
 }
 
 /// What kind of JSON value this is, for error texts. Never the value itself: it may be a token.

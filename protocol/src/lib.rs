@@ -14,10 +14,14 @@ mod window;
 
 #[cfg(test)]
 mod bindings;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod samples;
 
 pub use client::{
-    Authenticate, ClientMessage, FeedRequest, InvalidMessage, ListSubscriptions, Ping, Subscribe, Unsubscribe,
-    shortened,
+    Authenticate, ClientMessage, FeedRequest, InvalidMessage, ListSubscriptions, Ping, Subscribe,
+    Unsubscribe, shortened,
 };
 pub use error::{CloseCode, CloseReason, ErrorCode, Recovery};
 pub use feed::{Feed, InvalidStrategy, InvalidSymbol, Strategy, Symbol};
@@ -26,10 +30,10 @@ pub use limits::{
     RATE_WINDOW_MS, SUBPROTOCOL,
 };
 pub use server::{
-    AuthError, AuthErrorPayload, Authenticated, AuthenticatedPayload, Connected, ConnectedPayload, ErrorMessage,
-    ErrorPayload, GoingAway, GoingAwayPayload, Heartbeat, HeartbeatPayload, Pong, RejectedSubscription,
-    ServerMessage, Subscribed, SubscribedPayload, SubscriptionGranted, SubscriptionList, SubscriptionRef,
-    Subscriptions, TokenExpiring, TokenExpiringPayload, Unsubscribed,
+    AuthError, AuthErrorPayload, Authenticated, AuthenticatedPayload, Connected, ConnectedPayload,
+    ErrorMessage, ErrorPayload, GoingAway, GoingAwayPayload, Heartbeat, HeartbeatPayload, Pong,
+    RejectedSubscription, ServerMessage, Subscribed, SubscribedPayload, SubscriptionGranted,
+    SubscriptionList, SubscriptionRef, Subscriptions, TokenExpiring, TokenExpiringPayload, Unsubscribed,
 };
 pub use signal::{
     Confidence, Entry, KeyLevel, KeyLevelKind, MomentumIndicator, MomentumMessage, OrderType, RangeData,

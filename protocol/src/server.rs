@@ -3,13 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json::parse_object;
-use crate::{
-    ErrorCode, Feed, Limits, MomentumMessage, RangeTradingMessage, ScalpMessage, Strategy, Symbol,
-};
+use crate::{ErrorCode, Feed, Limits, MomentumMessage, RangeTradingMessage, ScalpMessage, Strategy, Symbol};
 
 /// Everything that the server may say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "made and consumed at once, never stored in bulk")]
 pub enum ServerMessage {
     /// The connection is authenticated; sent once.
     Connected(Connected),
