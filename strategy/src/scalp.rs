@@ -1,0 +1,138 @@
+//! `scalp`: mean reversion to a short average, every 30 seconds. Formulas: `docs/strategies.md`.
+
+use tidegate_protocol::{Confidence, ScalpIndicator, Side, Symbol};
+
+use crate::candle::Candle;
+use crate::evaluation::{Hold, Moment};
+use crate::indicator::Ema;
+use crate::number::{TickSize, round};
+use crate::order::{Bracket, Distances};
+use crate::parameters::ScalpParameters;
+use crate::time::timestamp;
+use crate::window::{PriceRange, RollingRange};
+
+/// The state of the strategy for one symbol.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalp {
+    symbol: Symbol,
+    tick: TickSize,
+    parameters: ScalpParameters,
+    candles: usize,
+    ema: Ema,
+    /// The closed candles of the short range at the close of a minute.
+    closed: RollingRange,
+    /// The closed candles of the short range while a minute runs: one fewer.
+    before: RollingRange,
+}
+
+/// What the market looks like to the strategy.
+struct View {
+    price: f64,
+    ema: f64,
+    range: PriceRange,
+    /// Distance of the price from the average, in percent of the average; negative below.
+    deviation_percent: f64,
+}
+
+impl Scalp {
+    pub(crate) fn new(symbol: Symbol, tick: TickSize, parameters: ScalpParameters) -> Self {
+        let (ema, length) = (Ema::new(parameters.ema_period), parameters.range_candles);
+        let (closed, before) = (RollingRange::new(length), RollingRange::new(length - 1));
+        Self { symbol, tick, parameters, candles: 0, ema, closed, before }
+    }
+
+    /// Adds a closed minute.
+    pub(crate) fn update(&mut self, candle: &Candle) {
+        self.candles += 1;
+        self.ema.update(candle.close);
+        self.closed.push(candle);
+        self.before.push(candle);
+    }
+
+    /// What to do at this moment.
+    pub(crate) fn evaluate(&self, moment: &Moment) -> ScalpIndicator {
+        let view = self.view(moment);
+        let hold = Hold::of(moment, self.candles, self.parameters.candles_needed);
+        let (side, confidence, reasoning) = match hold {
+            Some(hold) => (Side::Neutral, Confidence::Low, hold.reasoning()),
+            None => self.decide(&view),
+        };
+        self.indicator(moment.time_ms, &view, side, confidence, reasoning)
+    }
+
+    fn view(&self, moment: &Moment) -> View {
+        let price = moment.price;
+        let (ema, range) = match moment.running {
+            None => (self.ema.value(), self.closed.range().unwrap_or(PriceRange { high: price, low: price })),
+            Some(candle) => (self.ema.peek(price), self.before.range_with(candle.high, candle.low)),
+        };
+        let ema = ema.unwrap_or(price);
+        View { price, ema, range, deviation_percent: (price - ema) / ema * 100.0 }
+    }
+
+    fn decide(&self, view: &View) -> (Side, Confidence, String) {
+        let (deviation, distance) = (view.deviation_percent, view.deviation_percent.abs());
+        let position = view.range.position(view.price);
+        let threshold = self.parameters.threshold_percent;
+        // How far the price still is from the edge that it should turn at.
+        let (side, from_edge, place, edge) = if deviation <= -threshold {
+            (Side::Long, position, "below", "bottom")
+        } else if deviation >= threshold {
+            (Side::Short, 1.0 - position, "above", "top")
+        } else {
+            let reasoning =
+                format!("Price trading at EMA (deviation: {distance:.2}%). Waiting for clearer setup.");
+            return (Side::Neutral, Confidence::Low, reasoning);
+        };
+        let confidence = self.confidence(from_edge, distance);
+        let ema = self.tick.text(view.ema);
+        let mut reasoning = format!("Price {distance:.2}% {place} EMA ({ema}). Mean reversion opportunity.");
+        if confidence == Confidence::High {
+            let part = self.parameters.extreme * 100.0;
+            reasoning +=
+                &format!(" Price in {edge} {part:.0}% of {}min range.", self.parameters.range_candles);
+        }
+        (side, confidence, reasoning)
+    }
+
+    fn confidence(&self, from_edge: f64, distance_percent: f64) -> Confidence {
+        if from_edge <= self.parameters.extreme {
+            Confidence::High
+        } else if from_edge <= 0.5 || distance_percent >= self.parameters.strong_percent {
+            Confidence::Medium
+        } else {
+            Confidence::Low
+        }
+    }
+
+    fn indicator(
+        &self,
+        time_ms: u64,
+        view: &View,
+        side: Side,
+        confidence: Confidence,
+        reasoning: String,
+    ) -> ScalpIndicator {
+        let &ScalpParameters { offset_percent, target_percent, stop_percent, .. } = &self.parameters;
+        let distances = Distances { offset_percent, target_percent, stop_percent };
+        let Bracket { limit, target, stop } = Bracket::new(side, view.price, distances, self.tick);
+        ScalpIndicator {
+            symbol: self.symbol,
+            timestamp: timestamp(time_ms),
+            current_price: self.tick.round(view.price),
+            ema_1min: round(view.ema, self.tick.decimals() + 2),
+            side,
+            limit_price: limit,
+            tp_price: target,
+            sl_price: stop,
+            tp_percent: target_percent,
+            sl_percent: stop_percent,
+            confidence,
+            reasoning,
+            expected_hold_minutes: self.parameters.hold_minutes,
+            range_high_5min: self.tick.round(view.range.high),
+            range_low_5min: self.tick.round(view.range.low),
+            position_in_range: round(view.range.position(view.price), 2),
+        }
+    }
+}
