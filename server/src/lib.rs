@@ -1,1 +1,149 @@
-//! Placeholder.
+//! The Tidegate gateway: signs wallets in, enforces every limit, and pushes strategy signals computed from
+//! market data.
+//!
+//! [`run`] is the whole gateway; the binary adds arguments and signals, tests add a port of their own.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod dashboard;
+pub mod failure;
+pub mod http;
+pub mod hub;
+pub mod market;
+pub mod pipeline;
+pub mod refusal;
+pub mod router;
+pub mod ws;
+
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "shared with the integration tests")]
+#[path = "../tests/support/wallet.rs"]
+mod testing;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_protocol::{Feed, Strategy, Symbol};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::auth::challenge::Challenges;
+use crate::auth::token::Tokens;
+use crate::config::{Config, Secret};
+use crate::failure::Failure;
+use crate::hub::Hub;
+use crate::market::Opened;
+use crate::pipeline::{Markets, Pipeline};
+use crate::ws::permits::Permits;
+use crate::ws::session::Rules;
+
+/// A stopping gateway waits this long for its connections to leave.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// Runs the gateway on `listener` until `shutdown` completes, then asks every connection to leave.
+///
+/// # Errors
+/// A configuration that cannot be used, or a market that cannot be opened.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure> {
+    config.check()?;
+    let opened = open_market(&config).await?;
+    let (stop, stopping) = watch::channel(false);
+    let (app, pipelines) = build(config, opened, stopping.clone()).await?;
+    let mut tasks = JoinSet::new();
+    for pipeline in pipelines {
+        tasks.spawn(pipeline.run());
+    }
+    let address = listener.local_addr().ok();
+    tracing::info!(address = address.map(tracing::field::display), "ready");
+    let router = router::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move {
+        shutdown.await;
+        tracing::info!("stopping: connections are asked to leave");
+        let _ = stop.send(true);
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
+    // An idle keep-alive connection would hold the graceful end up for ever.
+    tokio::select! {
+        served = serving.into_future() => served.map_err(|error| {
+            Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
+        })?,
+        () = drained(&app, stopping) => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opening reads files and computes candles: not on a thread that serves sockets.
+async fn open_market(config: &Config) -> Result<Opened, Failure> {
+    let market = config.market.clone();
+    tokio::task::spawn_blocking(move || market::open(&market)).await.expect("opening a market does not panic")
+}
+
+async fn build(
+    mut config: Config,
+    opened: Opened,
+    stopping: watch::Receiver<bool>,
+) -> Result<(Arc<App>, Vec<Pipeline>), Failure> {
+    if config.auth.jwt_secret.is_empty() {
+        tracing::warn!(
+            "no jwt secret is configured: tokens are signed with a random one and end with this run"
+        );
+        config.auth.jwt_secret = Secret::random();
+    }
+    let symbols: Vec<Symbol> = opened.sources.iter().map(|source| source.symbol).collect();
+    let feeds = symbols.iter().flat_map(|&symbol| Strategy::ALL.map(|strategy| Feed { symbol, strategy }));
+    let hub = Arc::new(Hub::new(feeds));
+    let markets = Arc::new(Markets::new(opened.description, &symbols));
+    let clock = opened.clock;
+    let pipelines = {
+        let (hub, markets) = (Arc::clone(&hub), Arc::clone(&markets));
+        let sources = opened.sources;
+        tokio::task::spawn_blocking(move || {
+            let make = |source| Pipeline::new(source, clock, Arc::clone(&hub), Arc::clone(&markets));
+            sources.into_iter().map(make).collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .expect("warming up does not panic")
+        .map_err(|error| Failure::configuration("TG-CFG-007", error.to_string(), "correct the setting"))?
+    };
+    let auth = &config.auth;
+    let app = App {
+        rules: Arc::new(Rules {
+            limits: config.limits.announced(),
+            auth_timeout_seconds: config.limits.auth_timeout_seconds,
+            symbols,
+            interval_ms: Strategy::ALL
+                .map(|strategy| (strategy, clock.wall_interval_ms(strategy.interval_ms())))
+                .into(),
+        }),
+        tokens: Tokens::new(&auth.jwt_secret, &auth.issuer, &auth.audience, auth.access_token_minutes),
+        challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
+        permits: Permits::new(config.limits.connections_per_user),
+        connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
+        hub,
+        markets,
+        stopping,
+        config,
+    };
+    Ok((Arc::new(app), pipelines))
+}
+
+/// Completes when the gateway is stopping and every connection has left, or has had long enough to.
+async fn drained(app: &App, mut stopping: watch::Receiver<bool>) {
+    if stopping.wait_for(|stopping| *stopping).await.is_err() {
+        return std::future::pending().await;
+    }
+    let all = app.config.limits.connections_per_node;
+    let _ = tokio::time::timeout(DRAIN, app.connections.acquire_many(all)).await;
+}

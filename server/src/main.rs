@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `tidegate` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidegate_server::cli::main()
+}

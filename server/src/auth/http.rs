@@ -1,0 +1,145 @@
+//! Signing in over HTTP: a challenge to sign, and a token for the signature.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use alloy_primitives::Address;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tidegate_protocol::ErrorCode;
+
+use super::wallet::{masked, parse_address};
+use crate::app::App;
+use crate::clock::{iso, wall_ms};
+use crate::http::ApiError;
+
+/// What every wallet that signs in may do.
+const ROLES: [&str; 1] = ["user"];
+
+#[derive(Deserialize)]
+struct ChallengeRequest {
+    wallet_address: String,
+}
+
+#[derive(Deserialize)]
+struct VerifyRequest {
+    wallet_address: String,
+    message: String,
+    signature: String,
+}
+
+/// `POST /api/auth/challenge`.
+///
+/// # Errors
+/// A body or an address that is not valid, or too many challenges waiting.
+pub async fn challenge(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    let request: ChallengeRequest = read(&body)?;
+    let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
+    let url = page_url(&app, &headers);
+    let domain = url.split_once("://").map_or(url.as_str(), |(_, domain)| domain).trim_end_matches('/');
+    let issued = app.challenges.issue(address, domain, &url, wall_ms()).map_err(|_| {
+        ApiError::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::RateLimited,
+            "too many sign-ins are waiting: try again in a minute",
+        )
+    })?;
+    Ok(Json(json!({
+        "message": issued.message,
+        "nonce": issued.nonce,
+        "expires_at": iso(issued.expires_at_ms),
+    })))
+}
+
+/// `POST /api/auth/verify`.
+///
+/// # Errors
+/// A body that is not valid; anything wrong with the answer itself gets one and the same error.
+pub async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, ApiError> {
+    let request: VerifyRequest = read(&body)?;
+    let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
+    if !answered(&app, address, request).await {
+        tracing::warn!(user = masked(&address.to_checksum(None)), "a sign-in was refused");
+        return Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            ErrorCode::InvalidToken,
+            "the signature does not answer a valid challenge: ask for a new one and sign it as it is",
+        ));
+    }
+    let wallet_address = address.to_checksum(None);
+    let minted = app.tokens.mint(&wallet_address, &ROLES, wall_ms());
+    tracing::info!(user = masked(&wallet_address), "signed in");
+    Ok(Json(json!({
+        "token": minted.token,
+        "expires_at": iso(minted.expires_at_ms),
+        "wallet_address": wallet_address,
+    })))
+}
+
+/// Recovering a signer takes a while: not on a thread that serves sockets.
+async fn answered(app: &Arc<App>, address: Address, request: VerifyRequest) -> bool {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || {
+        app.challenges.answer(address, &request.message, &request.signature, wall_ms())
+    })
+    .await
+    .unwrap_or(false)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The position is enough; serde's text may repeat a value.
+        let (line, column) = (error.line(), error.column());
+        let problem = match error.classify() {
+            serde_json::error::Category::Data => "a field is missing or of the wrong type",
+            _ => "malformed JSON",
+        };
+        ApiError::bad_request(format!("{problem} at line {line} column {column}"))
+    })
+}
+
+/// The address of the page that signs in, as it appears in the message. A request's own `Host` is believed on
+/// loopback only: elsewhere a foreign page could have its name signed.
+fn page_url(app: &App, headers: &HeaderMap) -> String {
+    let server = &app.config.server;
+    if !server.public_url.is_empty() {
+        return server.public_url.trim_end_matches('/').to_owned();
+    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_loopback(host));
+    format!("http://{}", host.map_or_else(|| server.listen.to_string(), str::to_owned))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loopback_host_is_believed() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "localhost:80@x", ""]
+        {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `tidegate config`: writes, checks and shows the configuration.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::{DEFAULT_FILE, load};
+use crate::config::{Config, Secret};
+use crate::failure::Failure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write a commented file with a generated secret
+    Init,
+    /// Check file and environment strictly
+    Check,
+    /// Show every value that is in force, secrets hidden
+    Show,
+}
+
+impl Verb {
+    pub(super) fn run(self, file: Option<PathBuf>) -> Result<(), Failure> {
+        match self {
+            Self::Init => init(&file.unwrap_or_else(|| DEFAULT_FILE.into())),
+            Self::Check => {
+                checked(file.as_deref())?;
+                println!("the configuration is good");
+                Ok(())
+            }
+            Self::Show => {
+                let config = checked(file.as_deref())?;
+                print!("{}", toml::to_string(&config).expect("a configuration is TOML"));
+                Ok(())
+            }
+        }
+    }
+}
+
+fn checked(file: Option<&Path>) -> Result<Config, Failure> {
+    let config = load(file)?;
+    config.check()?;
+    Ok(config)
+}
+
+/// Never overwrites: the file that is there may hold the only copy of a secret.
+fn init(path: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        let fix = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => "move it away first, or name another with --config FILE",
+            _ => "choose a folder that can be written, with --config FILE",
+        };
+        Failure::environment("TG-CFG-009", format!("cannot write the configuration: {error}"), fix)
+            .at(path.display().to_string())
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    file.write_all(template(&Secret::random()).as_bytes()).map_err(failed)?;
+    println!("wrote {} with a generated secret: keep it private", path.display());
+    Ok(())
+}
+
+/// Every setting with its default; what is commented out has that value anyway.
+fn template(secret: &Secret) -> String {
+    let secret = String::from_utf8_lossy(secret.expose());
+    format!(
+        r#"# Tidegate. Environment variables win over this file: TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3
+
+[server]
+# listen = "127.0.0.1:8080"
+# The address that users open; it appears in what wallets sign.
+# public_url = "https://signals.example"
+
+[auth]
+# Signs access tokens (HS256). Whoever knows it can be anybody.
+jwt_secret = "{secret}"
+# jwt_secret_file = "/run/secrets/tidegate"     (instead of jwt_secret)
+# issuer = "tidegate"
+# audience = "tidegate"
+# access_token_minutes = 15
+# challenge_minutes = 5
+# chain_id = 1
+
+[limits]
+# messages_per_minute = 30
+# subscriptions_per_connection = 10
+# connections_per_user = 3
+# max_message_bytes = 102400
+# auth_timeout_seconds = 5
+# connections_per_node = 20000
+
+[market]
+# source = "sim"                                (sim, sim:SEED or replay:FILE[,FILE…])
+# speed = 1.0
+# symbols = ["BTCUSDT"]
+
+[log]
+# filter = "info"
+# format = "text"                               (text or json)
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_written_file_names_every_setting_with_its_default() {
+        let text = template(&Secret::random());
+        let read: Config = toml::from_str(&text).unwrap();
+        assert!(read.check().is_ok());
+        let defaults = toml::Table::try_from(Config::default()).unwrap();
+        for (section, settings) in defaults {
+            assert!(text.contains(&format!("[{section}]")), "{section}");
+            for (name, value) in settings.as_table().unwrap() {
+                let line =
+                    text.lines().find(|line| line.contains(&format!("{name} = "))).unwrap_or_else(|| {
+                        panic!("{section}.{name} is missing");
+                    });
+                let skip = ["jwt_secret", "public_url", "symbols"].contains(&name.as_str());
+                assert!(skip || line.contains(&value.to_string()), "{line} should show {value}");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The command line: verbs, flags and exit codes.
+
+mod config;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+
+/// Read when no other file is named.
+const DEFAULT_FILE: &str = "tidegate.toml";
+
+/// An authenticated real-time gateway for trading signals.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// Configuration file; `tidegate.toml` here is read when it exists
+    #[arg(long, global = true, value_name = "FILE", env = "TIDEGATE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the gateway, with the dashboard built in
+    Serve(serve::Serve),
+    /// Write, check or show the configuration
+    #[command(subcommand)]
+    Config(config::Verb),
+}
+
+/// Runs the command line and says how it went. Bad usage ends in the parser, with exit code 2.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+impl Cli {
+    fn run(self) -> Result<(), Failure> {
+        let file = self.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+        match self.verb {
+            Verb::Serve(serve) => serve.run(file),
+            Verb::Config(verb) => verb.run(file),
+        }
+    }
+}
+
+/// The configuration before flags.
+fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
+    Config::load(file, std::env::vars())
+}
+
+/// A flag that makes no sense together with others.
+fn usage(code: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Failure {
+    Failure { exit: Exit::Usage, code, what: what.into(), place: None, fix: fix.into() }
+}

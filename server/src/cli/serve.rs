@@ -1,0 +1,171 @@
+//! `tidegate serve`: flags over configuration, the banner, and the signals that end it.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tidegate_protocol::Symbol;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::usage;
+use crate::config::{Config, LogConfig, LogFormat, Secret};
+use crate::failure::{Exit, Failure};
+
+/// Flags of `serve`. Each wins over the environment and the file.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Simulated market, random secret, loopback only: to try it out
+    #[arg(long)]
+    demo: bool,
+
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+
+    /// Where market data comes from: sim, sim:SEED or replay:FILE[,FILE…] (kline CSV, plain or gzip)
+    #[arg(long, value_name = "MARKET")]
+    market: Option<String>,
+
+    /// Run the simulator or a replay N times faster than real time
+    #[arg(long, value_name = "N")]
+    speed: Option<f64>,
+
+    /// Symbols to track, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    symbols: Vec<Symbol>,
+
+    /// Levels of the log, for example `info` or `tidegate_server::ws=debug`
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+impl Serve {
+    pub(super) fn run(self, file: Option<PathBuf>) -> Result<(), Failure> {
+        let config = self.configure(super::load(file.as_deref())?)?;
+        config.check()?;
+        start_logging(&config.log)?;
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+            Failure::environment("TG-SYS-001", format!("no threads: {error}"), "raise the process limit")
+        })?;
+        runtime.block_on(serve(config, file))
+    }
+
+    fn configure(self, mut config: Config) -> Result<Config, Failure> {
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(market) = self.market {
+            config.market.source = market;
+        }
+        if let Some(speed) = self.speed {
+            config.market.speed = speed;
+        }
+        if !self.symbols.is_empty() {
+            config.market.symbols = self.symbols;
+        }
+        if let Some(filter) = self.log {
+            config.log.filter = filter;
+        }
+        if self.demo {
+            if !config.server.listen.ip().is_loopback() {
+                return Err(usage(
+                    "TG-CLI-001",
+                    format!("--demo on {}, which is not a loopback address", config.server.listen),
+                    "use a loopback address, or configure a secret and leave --demo out",
+                ));
+            }
+            if config.auth.jwt_secret.is_empty() {
+                config.auth.jwt_secret = Secret::random();
+            }
+        }
+        Ok(config)
+    }
+}
+
+async fn serve(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
+    let listener = bind(config.server.listen).await?;
+    let address = listener.local_addr().unwrap_or(config.server.listen);
+    banner(&config, file, address);
+    crate::run(config, listener, shutdown()).await
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(listen).await.map_err(|error| {
+        let fix = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "stop the program that uses it, or choose another: --listen ADDRESS:PORT"
+            }
+            io::ErrorKind::PermissionDenied => "choose a port above 1023: --listen ADDRESS:PORT",
+            _ => "choose an address of this machine: --listen ADDRESS:PORT",
+        };
+        let what = match error.kind() {
+            io::ErrorKind::AddrInUse => "the port is in use".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure {
+            exit: Exit::Error,
+            code: "TG-NET-001",
+            what,
+            place: Some(listen.to_string()),
+            fix: fix.into(),
+        }
+    })
+}
+
+/// What an operator wants to know at the start, on standard output: the log goes to standard error.
+fn banner(config: &Config, file: Option<PathBuf>, address: SocketAddr) {
+    let limits = &config.limits;
+    let symbols: Vec<_> = config.market.symbols.iter().map(Symbol::as_str).collect();
+    let symbols = if symbols.is_empty() { "those of the source".to_owned() } else { symbols.join(", ") };
+    let configuration = file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
+    let text = format!(
+        "tidegate {version}\n\
+         configuration  {configuration}, environment, flags\n\
+         market         {source}, speed {speed}, symbols: {symbols}\n\
+         limits         {connections} connections per user, {messages} messages per minute, \
+         {subscriptions} subscriptions per connection\n\
+         websocket      ws://{address}/ws\n\
+         open           http://{address}/\n",
+        version = env!("CARGO_PKG_VERSION"),
+        source = config.market.source,
+        speed = config.market.speed,
+        connections = limits.connections_per_user,
+        messages = limits.messages_per_minute,
+        subscriptions = limits.subscriptions_per_connection,
+    );
+    // Nobody reads it when standard output is closed: that is no reason to stop.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// The first SIGTERM or Ctrl-C asks connections to leave, a second one ends the process at once.
+async fn shutdown() {
+    let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("a signal handler can be installed");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(Exit::Error as i32);
+    });
+}
+
+fn start_logging(config: &LogConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| {
+        Failure::configuration("TG-CFG-008", format!("log filter: {error}"), "use for example info or debug")
+    })?;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
+    match config.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

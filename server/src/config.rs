@@ -1,0 +1,445 @@
+//! The configuration: defaults < file < environment < flags, checked once at the start.
+//!
+//! One struct holds every setting with its default. Unknown keys are errors that show file, line and caret.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
+
+use crate::failure::Failure;
+
+/// Environment variables that start with this are settings: `TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3`.
+const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
+/// Shortest secret that HS256 is safe with, in bytes.
+const SECRET_MIN_BYTES: usize = 32;
+
+/// Every setting of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub server: ServerConfig,
+    /// Who may connect.
+    pub auth: AuthConfig,
+    /// What one client may do.
+    pub limits: LimitsConfig,
+    /// Where market data comes from.
+    pub market: MarketConfig,
+    /// What is written about it.
+    pub log: LogConfig,
+}
+
+/// Where the gateway listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// The address that users open, for example `https://signals.example`; it appears in what wallets sign.
+    /// Empty: taken from the request on loopback, else from `listen`.
+    pub public_url: String,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: String::new() }
+    }
+}
+
+/// Who may connect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// Signs access tokens (HS256), at least 32 bytes. Empty on loopback: a random one for this run.
+    pub jwt_secret: Secret,
+    /// A file that holds the secret, instead of the secret itself.
+    pub jwt_secret_file: Option<PathBuf>,
+    /// The `iss` of access tokens.
+    pub issuer: String,
+    /// The `aud` of access tokens.
+    pub audience: String,
+    /// How long an access token lasts, 1 to 15 minutes.
+    pub access_token_minutes: u32,
+    /// How long a sign-in challenge can be answered, in minutes.
+    pub challenge_minutes: u32,
+    /// The chain id in what wallets sign.
+    pub chain_id: u64,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            jwt_secret: Secret::default(),
+            jwt_secret_file: None,
+            issuer: "tidegate".into(),
+            audience: "tidegate".into(),
+            access_token_minutes: 15,
+            challenge_minutes: 5,
+            chain_id: 1,
+        }
+    }
+}
+
+/// What one client may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Client messages in any 60 seconds.
+    pub messages_per_minute: u32,
+    /// Feeds that a connection may follow.
+    pub subscriptions_per_connection: u32,
+    /// Connections that a user may hold.
+    pub connections_per_user: u32,
+    /// Largest client message, in bytes.
+    pub max_message_bytes: u32,
+    /// Time to authenticate, in seconds.
+    pub auth_timeout_seconds: u32,
+    /// Connections that the node holds.
+    pub connections_per_node: u32,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            messages_per_minute: DEFAULT_LIMITS.messages_per_minute,
+            subscriptions_per_connection: DEFAULT_LIMITS.subscriptions_per_connection,
+            connections_per_user: DEFAULT_LIMITS.connections_per_user,
+            max_message_bytes: DEFAULT_LIMITS.max_message_bytes,
+            auth_timeout_seconds: 5,
+            connections_per_node: 20_000,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The part that is announced to clients.
+    #[must_use]
+    pub fn announced(&self) -> Limits {
+        Limits {
+            messages_per_minute: self.messages_per_minute,
+            subscriptions_per_connection: self.subscriptions_per_connection,
+            connections_per_user: self.connections_per_user,
+            max_message_bytes: self.max_message_bytes,
+        }
+    }
+}
+
+/// Where market data comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MarketConfig {
+    /// `sim`, `sim:SEED` or `replay:FILE[,FILE…]`.
+    pub source: String,
+    /// How many times faster than real time the simulator or a replay runs.
+    pub speed: f64,
+    /// The symbols that are tracked. Empty: those of the source.
+    pub symbols: Vec<Symbol>,
+}
+
+impl Default for MarketConfig {
+    fn default() -> Self {
+        Self { source: "sim".into(), speed: 1.0, symbols: Vec::new() }
+    }
+}
+
+/// What is written about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Levels by module, as in `info` or `info,tidegate_server::ws=debug`.
+    pub filter: String,
+    /// `text` for people, `json` for machines.
+    pub format: LogFormat,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A text that no log, error or `config show` prints.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// A secret of 256 random bits, as hexadecimal digits.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+        Self(alloy_primitives::hex::encode(bytes))
+    }
+
+    /// The bytes, for the code that signs with them.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "(none)" } else { "(hidden)" })
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(if self.0.is_empty() { "" } else { "(hidden)" })
+    }
+}
+
+impl Config {
+    /// Reads the file (if there is one) and then the environment over the defaults.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with its place and what to do.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Failure> {
+        let mut table = match file {
+            Some(path) => read_file(path)?,
+            None => toml::Table::new(),
+        };
+        for (name, value) in environment {
+            apply_variable(&mut table, &name, &value)?;
+        }
+        let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            Failure::configuration("TG-CFG-001", error.message().to_owned(), "see tidegate.toml and --help")
+        })?;
+        config.read_secret_file()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot: lengths, ranges, and settings that do not go together.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check(&self) -> Result<(), Failure> {
+        self.check_secret()?;
+        if !(1..=15).contains(&self.auth.access_token_minutes) {
+            return Err(Failure::configuration(
+                "TG-CFG-003",
+                format!("access tokens of {} minutes; 1 to 15 are allowed", self.auth.access_token_minutes),
+                "set auth.access_token_minutes = 15",
+            ));
+        }
+        if !(self.market.speed.is_finite() && (0.01..=10_000.0).contains(&self.market.speed)) {
+            return Err(Failure::configuration(
+                "TG-CFG-004",
+                format!("a market speed of {}; 0.01 to 10000 are allowed", self.market.speed),
+                "set market.speed = 1, or --speed 1",
+            ));
+        }
+        let limits = [
+            ("messages_per_minute", self.limits.messages_per_minute),
+            ("subscriptions_per_connection", self.limits.subscriptions_per_connection),
+            ("connections_per_user", self.limits.connections_per_user),
+            ("max_message_bytes", self.limits.max_message_bytes),
+            ("auth_timeout_seconds", self.limits.auth_timeout_seconds),
+            ("connections_per_node", self.limits.connections_per_node),
+        ];
+        match limits.into_iter().find(|(_, value)| *value == 0) {
+            None => Ok(()),
+            Some((name, _)) => Err(Failure::configuration(
+                "TG-CFG-005",
+                format!("limits.{name} is 0, so nobody could use the gateway"),
+                format!("set limits.{name} to at least 1, or leave it out"),
+            )),
+        }
+    }
+
+    fn check_secret(&self) -> Result<(), Failure> {
+        let length = self.auth.jwt_secret.expose().len();
+        let loopback = self.server.listen.ip().is_loopback();
+        if length == 0 && !loopback {
+            return Err(Failure::configuration(
+                "TG-CFG-002",
+                format!("no jwt secret, and {} is not a loopback address", self.server.listen),
+                "tidegate config init      (writes a file with a generated secret)",
+            ));
+        }
+        if length != 0 && length < SECRET_MIN_BYTES {
+            return Err(Failure::configuration(
+                "TG-CFG-002",
+                format!("jwt secret is {length} bytes, at least {SECRET_MIN_BYTES} are required"),
+                "tidegate config init      (writes a file with a generated secret)",
+            )
+            .at("auth.jwt_secret, or TIDEGATE_AUTH__JWT_SECRET (environment)"));
+        }
+        Ok(())
+    }
+
+    fn read_secret_file(&mut self) -> Result<(), Failure> {
+        let Some(path) = &self.auth.jwt_secret_file else { return Ok(()) };
+        if !self.auth.jwt_secret.is_empty() {
+            return Err(Failure::configuration(
+                "TG-CFG-006",
+                "both auth.jwt_secret and auth.jwt_secret_file are set",
+                "keep one of them",
+            ));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::configuration(
+                "TG-CFG-006",
+                format!("cannot read the secret file: {error}"),
+                "check the path and its permissions",
+            )
+            .at(path.display().to_string())
+        })?;
+        self.auth.jwt_secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+        Ok(())
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, Failure> {
+    let place = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::configuration(
+            "TG-CFG-006",
+            format!("cannot read the configuration file: {error}"),
+            "tidegate config init      (writes one)",
+        )
+        .at(&place)
+    })?;
+    // Read as the whole struct first: only then does an error show line and caret.
+    toml::from_str::<Config>(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Failure::configuration("TG-CFG-001", error.to_string(), "correct or remove that line")
+            .at(format!("{place}:{line}"))
+    })?;
+    Ok(text.parse().expect("the text was just read as TOML"))
+}
+
+/// Lays one environment variable over the table: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
+fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Failure> {
+    let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(()) };
+    let Some((section, key)) = path.split_once("__") else { return Ok(()) };
+    let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
+    let entry = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
+    let Some(entry) = entry.as_table_mut() else { return Ok(()) };
+    // Text first: a secret of digits stays text. Then whatever TOML makes of it.
+    let mut candidates = vec![toml::Value::String(value.into())];
+    candidates.extend(as_toml(value));
+    let mut problem = String::new();
+    for candidate in candidates {
+        let mut trial = toml::Table::new();
+        trial.insert(section.clone(), toml::Table::from_iter([(key.clone(), candidate.clone())]).into());
+        match trial.try_into::<Config>() {
+            Ok(_) => {
+                entry.insert(key, candidate);
+                return Ok(());
+            }
+            Err(error) => error.message().clone_into(&mut problem),
+        }
+    }
+    Err(Failure::configuration("TG-CFG-001", problem, "correct or unset this variable")
+        .at(format!("{name} (environment)")))
+}
+
+/// The value as TOML would read it, and as a list of words: `A,B` for `["A","B"]`.
+fn as_toml(value: &str) -> Vec<toml::Value> {
+    let written = format!("value = {value}").parse::<toml::Table>().ok();
+    let words = value.split(',').map(|word| toml::Value::String(word.trim().into())).collect();
+    written
+        .into_iter()
+        .filter_map(|mut table| table.remove("value"))
+        .chain([toml::Value::Array(words)])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, variables: &[(&str, &str)]) -> Result<Config, Failure> {
+        let folder = std::env::temp_dir().join(format!("tidegate-config-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("tidegate.toml");
+        std::fs::write(&path, text).unwrap();
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::load(Some(&path), variables);
+        std::fs::remove_dir_all(&folder).unwrap();
+        config
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let file = "[limits]\nconnections_per_user = 5\nmessages_per_minute = 7\n";
+        let variables = [
+            ("TIDEGATE_LIMITS__CONNECTIONS_PER_USER", "9"),
+            ("TIDEGATE_AUTH__JWT_SECRET", "12345678901234567890123456789012"),
+            ("TIDEGATE_MARKET__SYMBOLS", "BTCUSDT,ETHUSDT"),
+            ("TIDEGATE_MARKET__SPEED", "2.5"),
+        ];
+        let config = load(file, &variables).unwrap();
+        assert_eq!(config.limits.connections_per_user, 9);
+        assert_eq!(config.limits.messages_per_minute, 7);
+        assert_eq!(config.limits.subscriptions_per_connection, 10);
+        assert_eq!(config.auth.jwt_secret.expose().len(), 32);
+        assert_eq!(config.market.symbols.len(), 2);
+        assert!((config.market.speed - 2.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_line_and_caret() {
+        let failure = load("[limits]\n\nconnection_per_user = 5\n", &[]).unwrap_err();
+        let text = failure.to_string();
+        assert_eq!(failure.exit, crate::failure::Exit::Configuration);
+        assert!(text.contains("tidegate.toml:3"), "{text}");
+        assert!(text.contains("^^^") && text.contains("unknown field `connection_per_user`"), "{text}");
+        assert!(text.contains("connections_per_user"), "names what is valid: {text}");
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named() {
+        let failure = load("", &[("TIDEGATE_LIMITS__CONNECTIONS_PER_USER", "many")]).unwrap_err();
+        assert!(failure.to_string().contains("TIDEGATE_LIMITS__CONNECTIONS_PER_USER"), "{failure}");
+        let failure = load("", &[("TIDEGATE_LIMITS__CONECTIONS", "3")]).unwrap_err();
+        assert!(failure.to_string().contains("unknown field `conections`"), "{failure}");
+    }
+
+    #[test]
+    fn a_short_secret_and_a_public_address_without_one_are_refused() {
+        let short = load("[auth]\njwt_secret = \"too short\"\n", &[]).unwrap();
+        assert!(short.check().unwrap_err().to_string().contains("jwt secret is 9 bytes"));
+        let public = load("[server]\nlisten = \"0.0.0.0:8080\"\n", &[]).unwrap();
+        assert!(public.check().unwrap_err().to_string().contains("not a loopback address"));
+        assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let config = load("[auth]\njwt_secret = \"0123456789abcdef0123456789abcdef\"\n", &[]).unwrap();
+        let shown = format!("{config:?} {}", toml::to_string(&config).unwrap());
+        assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    }
+}

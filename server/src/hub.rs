@@ -1,0 +1,288 @@
+//! Feeds and who follows them. A signal is encoded once, kept for those who come back, and handed on.
+//!
+//! The hub knows nothing of tokens, sockets or what a signal means.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::extract::ws::Utf8Bytes;
+use tidegate_protocol::{Feed, HISTORY_PER_FEED, ServerMessage};
+use tokio::sync::Notify;
+
+/// Frames that wait for one connection before older ones of a feed give way to newer ones.
+const OUTBOX_FRAMES_MAX: usize = 64;
+
+/// Every feed of this node.
+#[derive(Debug)]
+pub struct Hub {
+    feeds: HashMap<Feed, Mutex<FeedState>>,
+}
+
+#[derive(Debug, Default)]
+struct FeedState {
+    history: VecDeque<Kept>,
+    followers: Vec<Arc<Outbox>>,
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    seq: u64,
+    prev: u64,
+    frame: Utf8Bytes,
+}
+
+/// What a new follower gets before anything live.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Whether everything after the follower's position is in `frames`.
+    pub recovered: bool,
+    /// Signals to send first, in order.
+    pub frames: Vec<Utf8Bytes>,
+}
+
+/// Where a follower stands on a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// New: send the latest signal.
+    Latest,
+    /// Has everything up to this `seq`: send what came after.
+    Since(u64),
+    /// Follows already and asks for nothing: send nothing.
+    Current,
+}
+
+impl Hub {
+    /// A hub of these feeds, all empty.
+    pub fn new(feeds: impl IntoIterator<Item = Feed>) -> Self {
+        Self { feeds: feeds.into_iter().map(|feed| (feed, Mutex::default())).collect() }
+    }
+
+    /// Publishes the signal of `feed` at `seq`; `build` gets the `prev` that belongs to it. A `seq` that is not
+    /// above the last one was published before, and is left out.
+    pub fn publish(&self, feed: Feed, seq: u64, build: impl FnOnce(u64) -> ServerMessage) {
+        let Some(mut state) = self.state(feed) else { return };
+        let prev = state.history.back().map_or(0, |last| last.seq);
+        if seq <= prev {
+            tracing::debug!(%feed, seq, prev, "a signal that was published before is left out");
+            return;
+        }
+        let frame = Utf8Bytes::from(build(prev).to_json());
+        for follower in &state.followers {
+            follower.push(feed, frame.clone());
+        }
+        if state.history.len() == HISTORY_PER_FEED {
+            state.history.pop_front();
+        }
+        state.history.push_back(Kept { seq, prev, frame });
+    }
+
+    /// Adds a follower and says what to send it first. Nothing that is published later is missed, and nothing
+    /// of the backlog comes again.
+    pub fn follow(&self, feed: Feed, position: Position, outbox: &Arc<Outbox>) -> Backlog {
+        let Some(mut state) = self.state(feed) else { return Backlog::default() };
+        if !state.followers.iter().any(|follower| Arc::ptr_eq(follower, outbox)) {
+            state.followers.push(Arc::clone(outbox));
+        }
+        if position != Position::Current {
+            // What waits in the outbox is in the backlog too, or older than it.
+            outbox.forget(feed);
+        }
+        state.backlog(position)
+    }
+
+    /// Removes a follower, and what waits for it of that feed.
+    pub fn unfollow(&self, feed: Feed, outbox: &Arc<Outbox>) {
+        let Some(mut state) = self.state(feed) else { return };
+        state.followers.retain(|follower| !Arc::ptr_eq(follower, outbox));
+        outbox.forget(feed);
+    }
+
+    /// How many follow `feed`.
+    #[must_use]
+    pub fn followers(&self, feed: Feed) -> usize {
+        self.state(feed).map_or(0, |state| state.followers.len())
+    }
+
+    fn state(&self, feed: Feed) -> Option<MutexGuard<'_, FeedState>> {
+        self.feeds.get(&feed).map(|state| state.lock().expect("no holder panics"))
+    }
+}
+
+impl FeedState {
+    fn backlog(&self, position: Position) -> Backlog {
+        let latest = || self.history.back().map(|kept| kept.frame.clone()).into_iter().collect();
+        match position {
+            Position::Current => Backlog { recovered: true, frames: Vec::new() },
+            Position::Latest => Backlog { recovered: true, frames: latest() },
+            Position::Since(since) => match self.after(since) {
+                Some(frames) => Backlog { recovered: true, frames },
+                None => Backlog { recovered: false, frames: latest() },
+            },
+        }
+    }
+
+    /// What came after `since`; none if that cannot be said: the position is older than what is kept, or newer
+    /// than the latest.
+    fn after(&self, since: u64) -> Option<Vec<Utf8Bytes>> {
+        let (oldest, latest) = (self.history.front()?, self.history.back()?);
+        if since < oldest.prev || since > latest.seq {
+            return None;
+        }
+        let start = self.history.partition_point(|kept| kept.seq <= since);
+        Some(self.history.range(start..).map(|kept| kept.frame.clone()).collect())
+    }
+}
+
+/// What waits to be written to one connection.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: Mutex<VecDeque<(Feed, Utf8Bytes)>>,
+    ready: Notify,
+}
+
+impl Outbox {
+    /// Queues a signal. When the queue is full, the oldest signal that has a newer one of its feed behind it
+    /// gives way; `prev` shows the reader what it missed.
+    fn push(&self, feed: Feed, frame: Utf8Bytes) {
+        let mut waiting = self.waiting.lock().expect("no holder panics");
+        waiting.push_back((feed, frame));
+        if waiting.len() > OUTBOX_FRAMES_MAX {
+            let superseded = (0..waiting.len())
+                .find(|index| waiting.iter().skip(index + 1).any(|(later, _)| *later == waiting[*index].0));
+            // With more frames than feeds there always is one; the bound holds even if not.
+            waiting.remove(superseded.unwrap_or(0));
+        }
+        drop(waiting);
+        self.ready.notify_one();
+    }
+
+    /// The next frame to write, if any.
+    pub fn pop(&self) -> Option<Utf8Bytes> {
+        self.waiting.lock().expect("no holder panics").pop_front().map(|(_, frame)| frame)
+    }
+
+    /// Waits until something was queued.
+    pub async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    fn forget(&self, feed: Feed) {
+        self.waiting.lock().expect("no holder panics").retain(|(queued, _)| *queued != feed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_protocol::{Pong, Strategy};
+
+    use super::*;
+
+    fn feed(symbol: &str) -> Feed {
+        Feed { symbol: symbol.parse().unwrap(), strategy: Strategy::Scalp }
+    }
+
+    /// A stand-in for a signal: `seq` and `prev` in a message that is quick to build.
+    fn message(seq: u64, prev: u64) -> ServerMessage {
+        ServerMessage::Pong(Pong { id: seq, server_time: prev.to_string() })
+    }
+
+    fn hub(seqs: std::ops::RangeInclusive<u64>) -> (Hub, Feed) {
+        let feed = feed("AA");
+        let hub = Hub::new([feed]);
+        for seq in seqs {
+            hub.publish(feed, seq, |prev| message(seq, prev));
+        }
+        (hub, feed)
+    }
+
+    fn seqs<'a>(frames: impl IntoIterator<Item = &'a Utf8Bytes>) -> Vec<(u64, u64)> {
+        let read = |frame: &Utf8Bytes| match ServerMessage::parse(frame).unwrap() {
+            ServerMessage::Pong(pong) => (pong.id, pong.server_time.parse().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        frames.into_iter().map(read).collect()
+    }
+
+    fn drain(outbox: &Outbox) -> Vec<(u64, u64)> {
+        seqs(&std::iter::from_fn(|| outbox.pop()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_new_follower_gets_the_latest_and_then_what_comes() {
+        let (hub, feed) = hub(1..=3);
+        let outbox = Arc::new(Outbox::default());
+        let backlog = hub.follow(feed, Position::Latest, &outbox);
+        assert_eq!((backlog.recovered, seqs(&backlog.frames)), (true, vec![(3, 2)]));
+        hub.publish(feed, 4, |prev| message(4, prev));
+        assert_eq!(drain(&outbox), [(4, 3)]);
+        hub.unfollow(feed, &outbox);
+        hub.publish(feed, 5, |prev| message(5, prev));
+        assert_eq!(drain(&outbox), []);
+        assert_eq!(hub.followers(feed), 0);
+    }
+
+    #[test]
+    fn a_follower_that_comes_back_gets_exactly_what_it_missed() {
+        let (hub, feed) = hub(1..=5);
+        let outbox = Arc::new(Outbox::default());
+        let backlog = hub.follow(feed, Position::Since(3), &outbox);
+        assert_eq!((backlog.recovered, seqs(&backlog.frames)), (true, vec![(4, 3), (5, 4)]));
+        assert_eq!(
+            hub.follow(feed, Position::Since(5), &outbox),
+            Backlog { recovered: true, frames: vec![] }
+        );
+    }
+
+    #[test]
+    fn a_position_outside_the_history_gets_the_latest_and_is_told() {
+        let (hub, feed) = hub(1..=600);
+        let outbox = Arc::new(Outbox::default());
+        let oldest = 600 - HISTORY_PER_FEED as u64 + 1;
+        for since in [oldest - 2, 601, 9_999] {
+            let backlog = hub.follow(feed, Position::Since(since), &outbox);
+            assert_eq!((backlog.recovered, seqs(&backlog.frames)), (false, vec![(600, 599)]), "{since}");
+        }
+        let backlog = hub.follow(feed, Position::Since(oldest - 1), &outbox);
+        assert_eq!((backlog.recovered, backlog.frames.len()), (true, HISTORY_PER_FEED));
+    }
+
+    #[test]
+    fn what_waits_unsent_does_not_come_twice_after_a_resume() {
+        let (hub, feed) = hub(1..=2);
+        let outbox = Arc::new(Outbox::default());
+        hub.follow(feed, Position::Latest, &outbox);
+        hub.publish(feed, 3, |prev| message(3, prev));
+        let backlog = hub.follow(feed, Position::Since(2), &outbox);
+        assert_eq!(seqs(&backlog.frames), [(3, 2)]);
+        assert_eq!(drain(&outbox), [], "it is in the backlog");
+        assert_eq!(hub.followers(feed), 1, "counts once");
+    }
+
+    #[test]
+    fn a_seq_that_does_not_rise_is_left_out() {
+        let (hub, feed) = hub(1..=2);
+        let outbox = Arc::new(Outbox::default());
+        hub.follow(feed, Position::Latest, &outbox);
+        hub.publish(feed, 2, |prev| message(2, prev));
+        hub.publish(feed, 1, |prev| message(1, prev));
+        assert_eq!(drain(&outbox), []);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_keeps_the_newest_of_every_feed_in_order() {
+        let (fast, slow) = (feed("FAST"), feed("SLOW"));
+        let hub = Hub::new([fast, slow]);
+        let outbox = Arc::new(Outbox::default());
+        hub.follow(fast, Position::Latest, &outbox);
+        hub.follow(slow, Position::Latest, &outbox);
+        hub.publish(slow, 1, |prev| message(1, prev));
+        for seq in 1..=200 {
+            hub.publish(fast, seq, |prev| message(seq, prev));
+        }
+        let kept = drain(&outbox);
+        assert_eq!(kept.len(), OUTBOX_FRAMES_MAX);
+        assert_eq!(kept[0], (1, 0), "the only signal of the slow feed is still there");
+        let newest: Vec<_> = (200 - 62..=200).map(|seq| (seq, seq - 1)).collect();
+        assert_eq!(kept[1..], newest);
+    }
+}

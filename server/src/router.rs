@@ -1,0 +1,45 @@
+//! Every route, in one function.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::routing::{get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::app::App;
+use crate::{auth, dashboard, http, ws};
+
+/// Largest request body, in bytes: a sign-in message and its signature are far below it.
+const BODY_MAX_BYTES: usize = 16 * 1_024;
+
+/// What the dashboard may load and whom it may talk to.
+const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+img-src 'self' data:; font-src 'self'; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; \
+form-action 'none'; frame-ancestors 'none'";
+
+/// The gateway's endpoints.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/ws", get(ws::upgrade::any_user))
+        .route("/ws/{user_id}", get(ws::upgrade::one_user))
+        .route("/health", get(http::health))
+        .route("/api/auth/challenge", post(auth::http::challenge))
+        .route("/api/auth/verify", post(auth::http::verify))
+        .route("/api/perps/symbols", get(http::symbols))
+        .route("/api/perps/klines", get(http::klines))
+        .route("/api/perps/scalp-indicator", get(http::scalp_indicator))
+        .fallback(get(dashboard::serve))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(REFERRER_POLICY, "no-referrer"))
+        .layer(header(CONTENT_SECURITY_POLICY, CONTENT_SECURITY))
+        .with_state(app)
+}
+
+fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}

@@ -1,0 +1,285 @@
+//! One task per socket: performs what the session decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tidegate_protocol::{CloseCode, Feed, ServerMessage};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use uuid::Uuid;
+
+use super::permits::{Notice, NoticeSender, Permit};
+use super::session::{Action, ClientKind, Following, Session, Verified};
+use crate::app::App;
+use crate::auth::wallet::masked;
+use crate::clock::wall_ms;
+use crate::hub::Outbox;
+use crate::refusal::Refusal;
+
+/// A connection that takes nothing for this long is closed with 1013.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the peer has to answer a close frame.
+const CLOSE_LINGER: Duration = Duration::from_secs(1);
+/// Clients are asked to come back spread over this long after a restart.
+const RECONNECT_SPREAD_MS: u64 = 5_000;
+
+/// What a connection holds of the gateway before and while it is authenticated; given back on drop.
+#[derive(Debug)]
+pub struct Admission {
+    pub(super) session_id: Uuid,
+    pub(super) only_user: Option<String>,
+    pub(super) permit: Option<Permit>,
+    pub(super) notices: NoticeSender,
+    inbox: mpsc::Receiver<Notice>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Admission {
+    /// A connection that holds a place on the node, and none of a user yet.
+    pub fn new(session_id: Uuid, only_user: Option<String>, place: OwnedSemaphorePermit) -> Self {
+        let (notices, inbox) = mpsc::channel(1);
+        Self { session_id, only_user, permit: None, notices, inbox, _place: place }
+    }
+}
+
+/// A socket and its session.
+#[derive(Debug)]
+pub struct Connection<S> {
+    app: Arc<App>,
+    socket: S,
+    session: Session,
+    admission: Admission,
+    outbox: Arc<Outbox>,
+    followed: Vec<Feed>,
+    started: Instant,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What a connection waits for.
+enum Happened<E> {
+    /// The peer sent something, or is gone.
+    Incoming(Option<Result<Message, E>>),
+    /// Signals wait to be written.
+    Ready,
+    /// The session's next deadline has come.
+    Deadline,
+    /// The rest of the gateway has something to tell.
+    Notice(Notice),
+    /// The gateway stops.
+    Stopping,
+}
+
+/// The connection has ended: nothing more is to be sent.
+#[derive(Debug)]
+struct Ended;
+
+type Step = Result<(), Ended>;
+
+impl<S, E> Connection<S>
+where
+    S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
+{
+    /// A connection that has just been upgraded.
+    pub fn new(app: Arc<App>, socket: S, kind: ClientKind, admission: Admission) -> Self {
+        let session = Session::new(admission.session_id, kind, Arc::clone(&app.rules), 0);
+        let stopping = app.stopping.clone();
+        Self {
+            app,
+            socket,
+            session,
+            admission,
+            outbox: Arc::default(),
+            followed: Vec::new(),
+            started: Instant::now(),
+            stopping,
+        }
+    }
+
+    /// Serves the connection to its end. `verdict` is that on the handshake's token, if it had one.
+    pub async fn run(mut self, verdict: Option<Verified>) {
+        tracing::debug!(session = %self.session.id(), "connected");
+        // The way out of the loop is the connection's end, whatever caused it.
+        let Ended = self.serve(verdict).await;
+        for feed in std::mem::take(&mut self.followed) {
+            self.app.hub.unfollow(feed, &self.outbox);
+        }
+        let seconds = self.started.elapsed().as_secs();
+        tracing::info!(session = %self.session.id(), seconds, "disconnected");
+    }
+
+    async fn serve(&mut self, verdict: Option<Verified>) -> Ended {
+        if let Some(verdict) = verdict {
+            log_verdict(&self.session, &verdict);
+            let actions = self.session.handle_verified(None, verdict, self.now_ms(), wall_ms());
+            if let Err(ended) = self.perform(actions).await {
+                return ended;
+            }
+        }
+        loop {
+            if let Err(ended) = self.step().await {
+                return ended;
+            }
+        }
+    }
+
+    /// Waits for the next thing to happen and deals with it.
+    async fn step(&mut self) -> Step {
+        let happened = self.happens().await;
+        let now_ms = self.now_ms();
+        let actions = match happened {
+            Happened::Incoming(incoming) => return self.receive(incoming).await,
+            Happened::Ready => return self.deliver().await,
+            Happened::Deadline => self.session.handle_timeout(now_ms, wall_ms()),
+            Happened::Notice(Notice::Replaced) => self.session.handle_replaced(),
+            Happened::Stopping => self.session.handle_shutdown(reconnect_after_ms()),
+        };
+        self.perform(actions).await
+    }
+
+    async fn happens(&mut self) -> Happened<E> {
+        let deadline = self.started + Duration::from_millis(self.session.next_deadline_ms());
+        let stopping = async { self.stopping.wait_for(|stopping| *stopping).await.map(|_| ()) };
+        tokio::select! {
+            incoming = self.socket.next() => Happened::Incoming(incoming),
+            () = self.outbox.ready() => Happened::Ready,
+            () = sleep_until(deadline) => Happened::Deadline,
+            Some(notice) = self.admission.inbox.recv() => Happened::Notice(notice),
+            _ = stopping => Happened::Stopping,
+        }
+    }
+
+    async fn receive(&mut self, incoming: Option<Result<Message, E>>) -> Step {
+        let now_ms = self.now_ms();
+        let actions = match incoming {
+            Some(Ok(Message::Text(text))) => self.session.handle_text(&text, now_ms, wall_ms()),
+            Some(Ok(Message::Binary(_))) => self.session.handle_binary(),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                self.session.handle_control(now_ms);
+                Vec::new()
+            }
+            Some(Ok(Message::Close(_))) => {
+                // The codec has queued the answer; closing sends it.
+                let _ = timeout(CLOSE_LINGER, self.socket.close()).await;
+                return Err(Ended);
+            }
+            // A message over the codec's limit, or a frame that breaks the protocol.
+            Some(Err(_)) => self.session.handle_oversized(),
+            None => return Err(Ended),
+        };
+        self.perform(actions).await
+    }
+
+    async fn perform(&mut self, actions: Vec<Action>) -> Step {
+        for action in actions {
+            match action {
+                Action::Send(message) => self.send(&message).await?,
+                Action::Verify(message) => Box::pin(self.verify(message)).await?,
+                Action::Follow(following) => self.follow(following).await?,
+                Action::Unfollow(feed) => {
+                    self.followed.retain(|followed| *followed != feed);
+                    self.app.hub.unfollow(feed, &self.outbox);
+                }
+                Action::Ping => self.write([Message::Ping(axum::body::Bytes::new())]).await?,
+                Action::Close(code, reason) => return Err(self.close(code, reason).await),
+            }
+        }
+        Ok(())
+    }
+
+    async fn verify(&mut self, message: tidegate_protocol::Authenticate) -> Step {
+        let replaces = message.session.as_deref().and_then(|session| session.parse().ok());
+        let verdict = self.admission.admit(&self.app, &message.token, replaces);
+        log_verdict(&self.session, &verdict);
+        let actions = self.session.handle_verified(Some(&message), verdict, self.now_ms(), wall_ms());
+        self.perform(actions).await
+    }
+
+    /// The reply first, then what each feed has for this client, then (by the loop) what is live.
+    async fn follow(&mut self, following: Following) -> Step {
+        let mut recovered = Vec::with_capacity(following.feeds.len());
+        let mut frames = Vec::new();
+        for (feed, position) in &following.feeds {
+            if !self.followed.contains(feed) {
+                self.followed.push(*feed);
+            }
+            let backlog = self.app.hub.follow(*feed, *position, &self.outbox);
+            recovered.push(backlog.recovered);
+            frames.extend(backlog.frames);
+        }
+        let reply = self.session.subscribed(&following, &recovered);
+        self.send(&reply).await?;
+        self.write(frames.into_iter().map(Message::Text)).await
+    }
+
+    async fn deliver(&mut self) -> Step {
+        let outbox = Arc::clone(&self.outbox);
+        self.write(std::iter::from_fn(|| outbox.pop()).map(Message::Text)).await
+    }
+
+    async fn send(&mut self, message: &ServerMessage) -> Step {
+        self.write([Message::Text(Utf8Bytes::from(message.to_json()))]).await
+    }
+
+    /// Writes some messages with one flush. Nothing is lost by the deadline: the client resumes by `since`.
+    async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Step {
+        let socket = &mut self.socket;
+        let writing = async {
+            for message in messages {
+                socket.feed(message).await?;
+            }
+            socket.flush().await
+        };
+        match timeout(WRITE_DEADLINE, writing).await {
+            Ok(Ok(())) => {
+                self.session.handle_sent(self.now_ms());
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Ended),
+            Err(_) => {
+                let actions = self.session.handle_too_slow();
+                match actions.into_iter().next() {
+                    Some(Action::Close(code, reason)) => Err(self.close(code, reason).await),
+                    _ => Err(Ended),
+                }
+            }
+        }
+    }
+
+    /// Sends the close frame and waits a moment for the peer's: otherwise a reset may overtake the code.
+    async fn close(&mut self, code: CloseCode, reason: &'static str) -> Ended {
+        tracing::info!(session = %self.session.id(), code = code.0, reason, "closing");
+        let frame = CloseFrame { code: code.0, reason: Utf8Bytes::from_static(reason) };
+        let socket = &mut self.socket;
+        let _ = timeout(CLOSE_LINGER, async {
+            if socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        })
+        .await;
+        Ended
+    }
+
+    /// Milliseconds since the upgrade: the session's clock.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn log_verdict(session: &Session, verdict: &Verified) {
+    match verdict {
+        Ok(identity) => {
+            tracing::info!(session = %session.id(), user = masked(&identity.user_id), "authenticated");
+        }
+        Err(refusal) => {
+            tracing::warn!(session = %session.id(), code = %Refusal::code(refusal), "authentication refused");
+        }
+    }
+}
+
+/// A random wait, so that clients of a restarted node come back spread out.
+fn reconnect_after_ms() -> u64 {
+    let random = getrandom::u32().unwrap_or_default();
+    200 + u64::from(random) % RECONNECT_SPREAD_MS
+}

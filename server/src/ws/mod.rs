@@ -1,0 +1,7 @@
+//! The WebSocket endpoint: what is decided before the upgrade, the session that decides everything after it,
+//! and the task that performs what the session decides.
+
+pub mod connection;
+pub mod permits;
+pub mod session;
+pub mod upgrade;

@@ -1,0 +1,579 @@
+//! One client's session as a pure machine: messages and time in, actions out.
+//!
+//! It decides everything (authentication deadline, rate window, subscriptions, expiry, heartbeats) and touches
+//! nothing: no socket, no clock, no store. `now_ms` is any monotonic clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_protocol::{
+    AuthError, AuthErrorPayload, Authenticate, Authenticated, AuthenticatedPayload, ClientMessage, CloseCode,
+    CloseReason, Connected, ConnectedPayload, ErrorMessage, ErrorPayload, Feed, FeedRequest, GoingAway,
+    GoingAwayPayload, HEARTBEAT_SECONDS, Heartbeat, HeartbeatPayload, Limits, MAX_REFUSED_PER_WINDOW, Pong,
+    RATE_WINDOW_MS, RejectedSubscription, ServerMessage, SlidingWindow, Strategy, Subscribe, Subscribed,
+    SubscribedPayload, SubscriptionGranted, SubscriptionList, SubscriptionRef, Subscriptions, Symbol,
+    TokenExpiring, TokenExpiringPayload, Unsubscribe, Unsubscribed,
+};
+use uuid::Uuid;
+
+use crate::auth::Identity;
+use crate::clock::iso;
+use crate::hub::Position;
+use crate::refusal::Refusal;
+
+/// A ping frame is sent this often.
+const PING_EVERY_MS: u64 = 30_000;
+/// A connection that answered nothing for this long is gone.
+const SILENCE_MS: u64 = 60_000;
+/// A v1 client is told this long before its token expires.
+const EXPIRY_NOTICE_MS: u64 = 60_000;
+/// Without anything else to say, a v1 client hears a heartbeat this often.
+const HEARTBEAT_MS: u64 = HEARTBEAT_SECONDS as u64 * 1_000;
+
+/// What kind of client it is: who offers `tidegate.v1` understands more messages and close codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// An ordinary HopiumCore client.
+    Plain,
+    /// A client of the v1 protocol.
+    V1,
+}
+
+/// What a session needs to know of the gateway.
+#[derive(Debug)]
+pub struct Rules {
+    /// What one client may do.
+    pub limits: Limits,
+    /// Time to authenticate, in seconds.
+    pub auth_timeout_seconds: u32,
+    /// The symbols that are tracked.
+    pub symbols: Vec<Symbol>,
+    /// Wall-clock milliseconds between two evaluations, by strategy.
+    pub interval_ms: BTreeMap<Strategy, u64>,
+}
+
+/// What the connection is to do, in this order.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Send this message.
+    Send(ServerMessage),
+    /// Check this token and take a place for its user; then call [`Session::handle_verified`].
+    Verify(Authenticate),
+    /// Follow these feeds, send [`Session::subscribed`] with what the hub says, then the backlogs.
+    Follow(Following),
+    /// Stop following this feed.
+    Unfollow(Feed),
+    /// Send a ping frame.
+    Ping,
+    /// Close with this code and reason; nothing is to be sent after it.
+    Close(CloseCode, &'static str),
+}
+
+/// Subscriptions that were accepted, on their way through the hub.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Following {
+    id: u64,
+    batch: bool,
+    /// The feeds, and from where each goes on.
+    pub feeds: Vec<(Feed, Position)>,
+    rejected: Vec<RejectedSubscription>,
+}
+
+/// The outcome of [`Action::Verify`].
+pub type Verified = Result<Identity, Refusal>;
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    id: Uuid,
+    kind: ClientKind,
+    rules: Arc<Rules>,
+    phase: Phase,
+    taken: SlidingWindow,
+    refused: SlidingWindow,
+    /// In the order of subscribing; the last one of a symbol is the one that `strategies` names.
+    feeds: Vec<Feed>,
+    heard_at_ms: u64,
+    sent_at_ms: u64,
+    ping_at_ms: u64,
+}
+
+/// Where the session stands. Each variant holds only what is true in it.
+#[derive(Debug)]
+enum Phase {
+    /// Nobody has authenticated yet.
+    Anonymous { deadline_ms: u64 },
+    /// Somebody has, until the token expires.
+    Live(Member),
+    /// The close is on its way.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Member {
+    identity: Identity,
+    expires_at_ms: u64,
+    notice_at_ms: Option<u64>,
+}
+
+impl Session {
+    /// A session that has just been upgraded.
+    #[must_use]
+    pub fn new(id: Uuid, kind: ClientKind, rules: Arc<Rules>, now_ms: u64) -> Self {
+        let deadline_ms = now_ms + u64::from(rules.auth_timeout_seconds) * 1_000;
+        Self {
+            id,
+            kind,
+            phase: Phase::Anonymous { deadline_ms },
+            taken: SlidingWindow::new(rules.limits.messages_per_minute as usize, RATE_WINDOW_MS),
+            refused: SlidingWindow::new(MAX_REFUSED_PER_WINDOW, RATE_WINDOW_MS),
+            feeds: Vec::new(),
+            heard_at_ms: now_ms,
+            sent_at_ms: now_ms,
+            ping_at_ms: now_ms + PING_EVERY_MS,
+            rules,
+        }
+    }
+
+    /// The session's id: what a later connection names to take this one's place.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// A text frame came.
+    pub fn handle_text(&mut self, text: &str, now_ms: u64, wall_ms: i64) -> Vec<Action> {
+        self.heard_at_ms = now_ms;
+        if matches!(self.phase, Phase::Closed) {
+            return Vec::new();
+        }
+        if text.len() > self.rules.limits.max_message_bytes as usize {
+            return self.handle_oversized();
+        }
+        match ClientMessage::parse(text) {
+            Ok(ClientMessage::Authenticate(message)) => vec![Action::Verify(message)],
+            Ok(message) => self.handle_counted(message, now_ms, wall_ms),
+            Err(invalid) => match self.count(now_ms) {
+                Err(refusal) => self.over_limit(invalid.id, &refusal),
+                Ok(()) => vec![refuse(invalid.id, &Refusal::InvalidMessage(invalid.problem))],
+            },
+        }
+    }
+
+    /// A message larger than the limit came, whole or not.
+    pub fn handle_oversized(&mut self) -> Vec<Action> {
+        self.refuse_and_close(0, &Refusal::MessageTooLarge(self.rules.limits.max_message_bytes))
+    }
+
+    /// A binary frame came.
+    pub fn handle_binary(&mut self) -> Vec<Action> {
+        let (code, reason) = Refusal::Binary.close();
+        vec![self.close(code, reason)]
+    }
+
+    /// A control frame came.
+    pub fn handle_control(&mut self, now_ms: u64) {
+        self.heard_at_ms = now_ms;
+    }
+
+    /// The token of an `authenticate` was checked, or that of the handshake (`message` is none).
+    pub fn handle_verified(
+        &mut self,
+        message: Option<&Authenticate>,
+        verified: Verified,
+        now_ms: u64,
+        wall_ms: i64,
+    ) -> Vec<Action> {
+        let id = message.and_then(|message| message.id).unwrap_or(0);
+        let (identity, first) = match (verified, &self.phase) {
+            (_, Phase::Closed) => return Vec::new(),
+            (Ok(identity), Phase::Anonymous { .. }) => (identity, true),
+            (Ok(identity), Phase::Live(member)) if identity.user_id == member.identity.user_id => {
+                (identity, false)
+            }
+            (Ok(_), Phase::Live(_)) => return vec![auth_error(id, &Refusal::IdentityMismatch)],
+            (Err(refusal), Phase::Live(_)) => return vec![auth_error(id, &refusal)],
+            (Err(refusal), Phase::Anonymous { .. }) => return self.refuse_authentication(id, &refusal),
+        };
+        let mut actions = Vec::new();
+        if message.is_some() {
+            actions.push(Action::Send(authenticated(id, &identity, wall_ms)));
+        }
+        self.phase = Phase::Live(self.member(identity, now_ms, wall_ms));
+        if first {
+            actions.push(Action::Send(self.connected(id, wall_ms)));
+        }
+        if let Some(wanted) = message.and_then(|message| message.subscriptions.as_ref()) {
+            actions.push(self.follow(id, true, wanted));
+        }
+        self.sent_at_ms = now_ms;
+        actions
+    }
+
+    /// The reply to a `subscribe`, once the hub has said of each feed whether it was recovered.
+    #[must_use]
+    pub fn subscribed(&self, following: &Following, recovered: &[bool]) -> ServerMessage {
+        let granted: Vec<_> = following
+            .feeds
+            .iter()
+            .zip(recovered)
+            .map(|((feed, _), recovered)| SubscriptionGranted {
+                symbol: feed.symbol,
+                strategy: feed.strategy,
+                interval_ms: self.interval_ms(feed.strategy),
+                recovered: *recovered,
+            })
+            .collect();
+        let single = match (following.batch, granted.as_slice()) {
+            (false, [only]) => Some((only.symbol, only.strategy)),
+            _ => None,
+        };
+        let message = match single {
+            Some((symbol, strategy)) => format!("Subscribed to {symbol} with {strategy} strategy."),
+            None => {
+                let asked = granted.len() + following.rejected.len();
+                format!("Subscribed to {} of {asked} feeds.", granted.len())
+            }
+        };
+        let (subscribed, strategies) = self.summary();
+        ServerMessage::Subscribed(Subscribed {
+            id: following.id,
+            symbol: single.map(|(symbol, _)| symbol),
+            strategy: single.map(|(_, strategy)| strategy),
+            payload: SubscribedPayload {
+                subscribed,
+                strategies,
+                subscriptions: granted,
+                rejected: following.rejected.clone(),
+                message: format!("{message} Updates will be pushed automatically."),
+            },
+        })
+    }
+
+    /// Something was sent: the next heartbeat is not needed before a while.
+    pub fn handle_sent(&mut self, now_ms: u64) {
+        self.sent_at_ms = now_ms;
+    }
+
+    /// A newer connection took this one's place.
+    pub fn handle_replaced(&mut self) -> Vec<Action> {
+        vec![self.close(CloseCode::REPLACED, CloseReason::Replaced.as_str())]
+    }
+
+    /// The connection did not take what was written to it.
+    pub fn handle_too_slow(&mut self) -> Vec<Action> {
+        let (code, reason) = Refusal::TooSlow.close();
+        vec![self.close(code, reason)]
+    }
+
+    /// The server leaves; the client is to come back after `reconnect_after_ms`.
+    pub fn handle_shutdown(&mut self, reconnect_after_ms: u64) -> Vec<Action> {
+        let reason = CloseReason::ServerRestarting.as_str();
+        let payload = GoingAwayPayload { reason: reason.into(), reconnect_after_ms };
+        vec![
+            Action::Send(ServerMessage::GoingAway(GoingAway { payload })),
+            self.close(CloseCode::SERVICE_RESTART, reason),
+        ]
+    }
+
+    /// When [`Session::handle_timeout`] is to be called next.
+    #[must_use]
+    pub fn next_deadline_ms(&self) -> u64 {
+        let common = self.ping_at_ms.min(self.heard_at_ms + SILENCE_MS);
+        match &self.phase {
+            Phase::Anonymous { deadline_ms } => common.min(*deadline_ms),
+            Phase::Live(member) => common
+                .min(member.expires_at_ms)
+                .min(member.notice_at_ms.unwrap_or(u64::MAX))
+                .min(if self.kind == ClientKind::V1 { self.sent_at_ms + HEARTBEAT_MS } else { u64::MAX }),
+            Phase::Closed => u64::MAX,
+        }
+    }
+
+    /// Time has passed: whatever is due happens.
+    pub fn handle_timeout(&mut self, now_ms: u64, wall_ms: i64) -> Vec<Action> {
+        if now_ms >= self.heard_at_ms + SILENCE_MS {
+            return vec![self.close(CloseCode::GOING_AWAY, "")];
+        }
+        let mut actions = Vec::new();
+        match &mut self.phase {
+            Phase::Closed => return actions,
+            Phase::Anonymous { deadline_ms } if now_ms >= *deadline_ms => {
+                let refusal = Refusal::AuthTimeout(self.rules.auth_timeout_seconds);
+                return self.refuse_and_close(0, &refusal);
+            }
+            Phase::Anonymous { .. } => {}
+            Phase::Live(member) if now_ms >= member.expires_at_ms => {
+                return self.refuse_and_close(0, &Refusal::TokenExpired);
+            }
+            Phase::Live(member) => {
+                if member.notice_at_ms.take_if(|notice_at_ms| now_ms >= *notice_at_ms).is_some() {
+                    let payload = TokenExpiringPayload { expires_at: iso(member.identity.expires_at_ms) };
+                    actions.push(Action::Send(ServerMessage::TokenExpiring(TokenExpiring { payload })));
+                }
+            }
+        }
+        if now_ms >= self.ping_at_ms {
+            self.ping_at_ms = now_ms + PING_EVERY_MS;
+            actions.push(Action::Ping);
+        }
+        let live = matches!(self.phase, Phase::Live(_));
+        if live && self.kind == ClientKind::V1 && now_ms >= self.sent_at_ms + HEARTBEAT_MS {
+            self.sent_at_ms = now_ms;
+            let payload = HeartbeatPayload { server_time: iso(wall_ms) };
+            actions.push(Action::Send(ServerMessage::Heartbeat(Heartbeat { payload })));
+        }
+        actions
+    }
+
+    /// Any message but `authenticate`.
+    fn handle_counted(&mut self, message: ClientMessage, now_ms: u64, wall_ms: i64) -> Vec<Action> {
+        let id = message.id();
+        if let Err(refusal) = self.count(now_ms) {
+            return self.over_limit(id, &refusal);
+        }
+        if matches!(self.phase, Phase::Anonymous { .. }) {
+            return vec![refuse(id, &Refusal::Unauthenticated)];
+        }
+        match message {
+            ClientMessage::Authenticate(message) => vec![Action::Verify(message)],
+            ClientMessage::Subscribe(message) => self.subscribe(id, &message),
+            ClientMessage::Unsubscribe(message) => self.unsubscribe(id, &message),
+            ClientMessage::ListSubscriptions(_) => {
+                let payload = self.list(Vec::new());
+                vec![Action::Send(ServerMessage::Subscriptions(Subscriptions { id, payload }))]
+            }
+            ClientMessage::Ping(_) => {
+                vec![Action::Send(ServerMessage::Pong(Pong { id, server_time: iso(wall_ms) }))]
+            }
+        }
+    }
+
+    fn subscribe(&mut self, id: u64, message: &Subscribe) -> Vec<Action> {
+        let batch = message.subscriptions.is_some();
+        let action = self.follow(id, batch, &message.requests());
+        match action {
+            Action::Follow(following) if !batch && following.feeds.is_empty() => {
+                following.rejected.into_iter().map(|rejected| refuse_item(id, rejected)).collect()
+            }
+            action => vec![action],
+        }
+    }
+
+    /// Takes up what can be taken up of `requests`, each by itself.
+    fn follow(&mut self, id: u64, batch: bool, requests: &[FeedRequest]) -> Action {
+        let mut following = Following { id, batch, feeds: Vec::new(), rejected: Vec::new() };
+        for request in requests {
+            match self.take_up(request) {
+                Ok((feed, position)) => {
+                    following.feeds.retain(|(earlier, _)| *earlier != feed);
+                    following.feeds.push((feed, position));
+                }
+                Err(refusal) => following.rejected.push(rejected(request, &refusal)),
+            }
+        }
+        Action::Follow(following)
+    }
+
+    fn take_up(&mut self, request: &FeedRequest) -> Result<(Feed, Position), Refusal> {
+        let symbol = self.known_symbol(&request.symbol)?;
+        let strategy = known_strategy(request)?.unwrap_or_default();
+        let feed = Feed { symbol, strategy };
+        let held = self.feeds.iter().position(|other| *other == feed);
+        if let Some(index) = held {
+            self.feeds.remove(index);
+        } else if self.feeds.len() >= self.rules.limits.subscriptions_per_connection as usize {
+            return Err(Refusal::SubscriptionLimit(self.rules.limits.subscriptions_per_connection));
+        }
+        self.feeds.push(feed);
+        let position = match (request.since, held) {
+            (Some(since), _) => Position::Since(since),
+            (None, Some(_)) => Position::Current,
+            (None, None) => Position::Latest,
+        };
+        Ok((feed, position))
+    }
+
+    fn unsubscribe(&mut self, id: u64, message: &Unsubscribe) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut rejections = Vec::new();
+        for request in message.requests() {
+            match self.matching(&request) {
+                Ok(feeds) => {
+                    self.feeds.retain(|feed| !feeds.contains(feed));
+                    actions.extend(feeds.into_iter().map(Action::Unfollow));
+                }
+                Err(refusal) => rejections.push(rejected(&request, &refusal)),
+            }
+        }
+        let batch = message.subscriptions.is_some();
+        if !batch && !rejections.is_empty() {
+            return rejections.into_iter().map(|rejected| refuse_item(id, rejected)).collect();
+        }
+        let named = |text: &Option<String>| text.as_deref().filter(|_| !batch).map(str::to_owned);
+        actions.push(Action::Send(ServerMessage::Unsubscribed(Unsubscribed {
+            id,
+            symbol: named(&message.symbol).and_then(|symbol| symbol.parse().ok()),
+            strategy: named(&message.strategy).and_then(|strategy| strategy.parse().ok()),
+            payload: self.list(rejections),
+        })));
+        actions
+    }
+
+    /// The held feeds that an `unsubscribe` means: one, or every strategy of a symbol.
+    fn matching(&self, request: &FeedRequest) -> Result<Vec<Feed>, Refusal> {
+        let symbol = self.known_symbol(&request.symbol)?;
+        let strategy = known_strategy(request)?;
+        let wanted = |feed: &&Feed| feed.symbol == symbol && strategy.is_none_or(|s| s == feed.strategy);
+        let feeds: Vec<_> = self.feeds.iter().filter(wanted).copied().collect();
+        if feeds.is_empty() {
+            let what = strategy.map_or_else(|| symbol.to_string(), |strategy| format!("{symbol}/{strategy}"));
+            return Err(Refusal::NotSubscribed(what));
+        }
+        Ok(feeds)
+    }
+
+    fn known_symbol(&self, text: &str) -> Result<Symbol, Refusal> {
+        let symbol = text.parse().ok().filter(|symbol| self.rules.symbols.contains(symbol));
+        symbol.ok_or_else(|| Refusal::UnknownSymbol {
+            symbol: text.to_owned(),
+            available: self.rules.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn interval_ms(&self, strategy: Strategy) -> u64 {
+        self.rules.interval_ms.get(&strategy).copied().unwrap_or_else(|| strategy.interval_ms())
+    }
+
+    /// Counts a message against the rate limit.
+    fn count(&mut self, now_ms: u64) -> Result<(), Refusal> {
+        let messages_per_minute = self.rules.limits.messages_per_minute;
+        self.taken.try_take(now_ms).map_err(|retry_after_ms| match self.refused.try_take(now_ms) {
+            Ok(()) => Refusal::RateLimited { messages_per_minute, retry_after_ms },
+            Err(_) => Refusal::Flooding,
+        })
+    }
+
+    fn over_limit(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {
+        match refusal {
+            Refusal::Flooding => self.refuse_and_close(id, refusal),
+            _ => vec![refuse(id, refusal)],
+        }
+    }
+
+    fn refuse_authentication(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {
+        match refusal {
+            Refusal::InvalidToken | Refusal::TokenExpired => {
+                let (code, reason) = Refusal::InvalidToken.close();
+                vec![auth_error(id, refusal), self.close(code, reason)]
+            }
+            _ => self.refuse_and_close(id, refusal),
+        }
+    }
+
+    fn refuse_and_close(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {
+        let (code, reason) = refusal.close();
+        vec![refuse(id, refusal), self.close(code, reason)]
+    }
+
+    fn close(&mut self, code: CloseCode, reason: &'static str) -> Action {
+        self.phase = Phase::Closed;
+        match self.kind {
+            ClientKind::V1 => Action::Close(code, reason),
+            ClientKind::Plain => Action::Close(code.for_plain_client(), reason),
+        }
+    }
+
+    fn member(&self, identity: Identity, now_ms: u64, wall_ms: i64) -> Member {
+        let expires_at_ms = now_ms + expires_in_ms(&identity, wall_ms);
+        // Less than a minute left: the notice is due at once.
+        let notice_at_ms =
+            (self.kind == ClientKind::V1).then(|| expires_at_ms.saturating_sub(EXPIRY_NOTICE_MS).max(now_ms));
+        Member { identity, expires_at_ms, notice_at_ms }
+    }
+
+    fn connected(&self, id: u64, wall_ms: i64) -> ServerMessage {
+        let Phase::Live(member) = &self.phase else { unreachable!("called when a session becomes live") };
+        ServerMessage::Connected(Connected {
+            id,
+            payload: ConnectedPayload {
+                session_id: self.id.to_string(),
+                user_id: member.identity.user_id.to_string(),
+                wallet_address: member.identity.user_id.to_string(),
+                roles: member.identity.roles.clone(),
+                expires_at: iso(member.identity.expires_at_ms),
+                expires_in_ms: expires_in_ms(&member.identity, wall_ms),
+                server_time: iso(wall_ms),
+                heartbeat_seconds: HEARTBEAT_SECONDS,
+                limits: self.rules.limits,
+            },
+        })
+    }
+
+    fn summary(&self) -> (Vec<Symbol>, BTreeMap<Symbol, Strategy>) {
+        let mut symbols = Vec::new();
+        for feed in &self.feeds {
+            if !symbols.contains(&feed.symbol) {
+                symbols.push(feed.symbol);
+            }
+        }
+        (symbols, self.feeds.iter().map(|feed| (feed.symbol, feed.strategy)).collect())
+    }
+
+    fn list(&self, rejected: Vec<RejectedSubscription>) -> SubscriptionList {
+        let (subscribed, strategies) = self.summary();
+        let reference = |feed: &Feed| SubscriptionRef { symbol: feed.symbol, strategy: feed.strategy };
+        SubscriptionList {
+            subscribed,
+            strategies,
+            subscriptions: self.feeds.iter().map(reference).collect(),
+            rejected,
+        }
+    }
+}
+
+fn known_strategy(request: &FeedRequest) -> Result<Option<Strategy>, Refusal> {
+    let unknown = |_| Refusal::UnknownStrategy(request.strategy.clone().unwrap_or_default());
+    request.parse_strategy().map_err(unknown)
+}
+
+fn expires_in_ms(identity: &Identity, wall_ms: i64) -> u64 {
+    u64::try_from(identity.expires_at_ms - wall_ms).unwrap_or(0)
+}
+
+fn authenticated(id: u64, identity: &Identity, wall_ms: i64) -> ServerMessage {
+    ServerMessage::Authenticated(Authenticated {
+        id,
+        payload: AuthenticatedPayload {
+            wallet_address: identity.user_id.to_string(),
+            expires_at: iso(identity.expires_at_ms),
+            expires_in_ms: expires_in_ms(identity, wall_ms),
+        },
+    })
+}
+
+fn auth_error(id: u64, refusal: &Refusal) -> Action {
+    // Clients match on this text for every token that is not accepted; the code tells them apart.
+    let text = if *refusal == Refusal::TokenExpired { Refusal::InvalidToken.text() } else { refusal.text() };
+    let payload = AuthErrorPayload { error: text, code: refusal.code() };
+    Action::Send(ServerMessage::AuthError(AuthError { id, payload }))
+}
+
+fn refuse(id: u64, refusal: &Refusal) -> Action {
+    Action::Send(ServerMessage::Error(ErrorMessage { id, payload: refusal.payload() }))
+}
+
+fn refuse_item(id: u64, rejected: RejectedSubscription) -> Action {
+    let payload = ErrorPayload { error: rejected.error, code: rejected.code, retry_after_ms: None };
+    Action::Send(ServerMessage::Error(ErrorMessage { id, payload }))
+}
+
+fn rejected(request: &FeedRequest, refusal: &Refusal) -> RejectedSubscription {
+    use tidegate_protocol::shortened;
+    RejectedSubscription {
+        symbol: shortened(&request.symbol),
+        strategy: request.strategy.as_deref().map(shortened),
+        error: refusal.text(),
+        code: refusal.code(),
+    }
+}
