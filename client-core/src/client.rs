@@ -1,11 +1,18 @@
-//! The machine: inputs in, actions and events out.
+//! The machine: inputs in, actions and events out. What is decided where: the way to a socket and back in
+//! `connection.rs`, what happens on one that is up in `live.rs`.
 
 use std::collections::VecDeque;
 
 use tidegate_protocol::{Feed, Limits};
 
+use crate::backoff::{Attempts, DialBudget};
+use crate::random::Random;
+use crate::state::Phase;
+use crate::subscriptions::Subscriptions;
+use crate::token::{Secret, Tokens};
+use crate::trace::Trace;
 use crate::{
-    Action, Event, FeedId, FeedInfo, Input, Output, RequestId, SocketId, State, Status, Usage, Verdict,
+    Action, Event, FeedId, FeedInfo, Input, Output, SocketId, State, Status, Usage, Verdict, Warning,
 };
 
 /// What a host decides once.
@@ -32,30 +39,105 @@ impl Options {
 
 /// One client: one connection at a time, and the feeds that are wanted of it.
 ///
-/// All times are milliseconds of one monotonic clock that the host reads; they never go back.
-#[derive(Debug)]
+/// All times are milliseconds of one monotonic clock that the host reads; one that goes back is taken for one
+/// that stands still.
+#[derive(Clone, Debug)]
 pub struct Client {
+    pub(crate) options: Options,
+    /// The latest time that the host said.
+    pub(crate) now_ms: u64,
+
+    // What the application and the system want.
+    pub(crate) wanted: bool,
+    pub(crate) frozen: bool,
+    pub(crate) offline: bool,
+    pub(crate) hidden: bool,
+
+    // Where we are, and what outlives a connection.
+    pub(crate) phase: Phase,
+    pub(crate) random: Random,
+    pub(crate) budget: DialBudget,
+    pub(crate) attempts: Attempts,
+    pub(crate) tokens: Tokens,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) limits: Limits,
+    /// The last connection, for the next one to take its place.
+    pub(crate) session: Option<Secret>,
+    /// When the server that is leaving wants us back.
+    pub(crate) drain_at_ms: Option<u64>,
+    pub(crate) rtt_ms: Option<u64>,
+    /// When changed subscriptions are sent.
+    pub(crate) flush_at_ms: Option<u64>,
+    /// They have to wait until then, because the message allowance is used up.
+    pub(crate) paced_until_ms: Option<u64>,
+    pub(crate) sockets: u32,
+    messages: u64,
+
+    // What comes out.
     actions: VecDeque<Action>,
-    events: VecDeque<Event>,
+    pub(crate) events: VecDeque<Event>,
+    reported: Option<Status>,
+    trace: Trace,
 }
 
 impl Client {
     /// A client that wants nothing yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let _ = options;
-        Self { actions: VecDeque::new(), events: VecDeque::new() }
+        let mut client = Self {
+            options,
+            now_ms: 0,
+            wanted: false,
+            frozen: false,
+            offline: false,
+            hidden: false,
+            phase: Phase::Idle,
+            random: Random::new(options.seed),
+            budget: DialBudget::new(),
+            attempts: Attempts::default(),
+            tokens: Tokens::default(),
+            subscriptions: Subscriptions::default(),
+            limits: Limits::default(),
+            session: None,
+            drain_at_ms: None,
+            rtt_ms: None,
+            flush_at_ms: None,
+            paced_until_ms: None,
+            sockets: 0,
+            messages: 0,
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            reported: None,
+            trace: Trace::new(),
+        };
+        client.reported = Some(client.status());
+        client
     }
 
     /// Takes note of something that happened. Afterwards empty [`Client::poll_output`] and set the timer.
     pub fn handle(&mut self, input: Input, now_ms: u64) {
-        if input == Input::Connect {
-            self.actions.push_back(Action::FetchToken { request: RequestId(1) });
+        let now_ms = self.advance(now_ms);
+        self.trace.input(&input, now_ms);
+        match input {
+            Input::Connect => self.connect(now_ms),
+            Input::Disconnect => self.disconnect(),
+            Input::NewToken => self.new_token(now_ms),
+            Input::TokenOk { request, token, expires_in_ms } => {
+                self.token_ok(request, token, expires_in_ms, now_ms);
+            }
+            Input::TokenErr { request, denied } => self.token_err(request, denied, now_ms),
+            Input::Open { socket } => self.opened(socket, now_ms),
+            Input::Closed { socket, code, reason } => self.closed(socket, code, &reason, now_ms),
+            Input::Message { socket, fact } => self.message(socket, fact, now_ms),
+            Input::Online => self.online(now_ms),
+            Input::Offline => self.offline(now_ms),
+            Input::Hidden => self.hidden = true,
+            Input::Visible => self.visible(now_ms),
+            Input::Freeze => self.freeze(),
+            Input::Thaw => self.thaw(now_ms),
+            Input::Tick => self.tick(now_ms),
         }
-        if matches!(input, Input::TokenOk { .. }) {
-            self.actions.push_back(Action::OpenSocket { socket: SocketId(1) });
-        }
-        let _ = now_ms;
+        self.settle(now_ms);
     }
 
     /// Takes note of a signal, and says what to do with it. The hot path: it allocates nothing, and only
@@ -70,22 +152,30 @@ impl Client {
         prev: u64,
         now_ms: u64,
     ) -> Verdict {
-        let _ = (socket, feed, seq, prev, now_ms);
-        Verdict::Unwanted
+        let now_ms = self.advance(now_ms);
+        let verdict = self.signal(socket, feed, seq, prev, now_ms);
+        self.trace.signal((socket, feed), (seq, prev), verdict, now_ms);
+        verdict
     }
 
     /// Adds one reference to a feed, whether there is a connection or not. The handle is the same until the
     /// feed has been released by everybody and given back to the server; a host that keeps handles by name
     /// overwrites the one that it has.
     pub fn subscribe(&mut self, feed: Feed, now_ms: u64) -> FeedId {
-        let _ = (feed, now_ms);
-        FeedId(0)
+        let now_ms = self.advance(now_ms);
+        self.trace.subscribe(feed, now_ms);
+        let id = self.subscriptions.add(feed);
+        self.settle(now_ms);
+        id
     }
 
     /// Takes one reference away. Without references a feed lingers for a while, and is then given back. More
     /// releases than subscriptions change nothing.
     pub fn release(&mut self, feed: FeedId, now_ms: u64) {
-        let _ = (feed, now_ms);
+        let now_ms = self.advance(now_ms);
+        self.trace.release(feed, now_ms);
+        self.subscriptions.release(feed, now_ms.saturating_add(self.options.linger_ms));
+        self.settle(now_ms);
     }
 
     /// The next thing to do or to tell; `None` when there is nothing. Poll until then after every call that
@@ -99,55 +189,120 @@ impl Client {
     /// does no harm.
     #[must_use]
     pub fn next_wakeup_ms(&self) -> Option<u64> {
-        None
+        let live = self.phase.live();
+        let judged = live.is_some_and(|live| live.probe.is_none());
+        let only_live = [self.tokens.refresh_at_ms(), self.drain_at_ms, self.flush_at_ms];
+        let always = [
+            self.phase.deadline_ms(),
+            self.tokens.request_deadline_ms(),
+            self.subscriptions.deadline_ms(live.is_some(), judged),
+        ];
+        let only_live = only_live.into_iter().filter(|_| live.is_some());
+        only_live.chain(always).flatten().min()
     }
 
     /// How the connection stands.
     #[must_use]
     pub fn status(&self) -> Status {
+        let live = self.phase.live();
+        let lived_ms = live.map_or(0, |live| live.lived_ms(self.now_ms));
+        let retry_at_ms = match self.phase {
+            Phase::Waiting { until_ms } => Some(until_ms),
+            _ => None,
+        };
         Status {
-            state: State::Idle,
-            probing: false,
-            draining: false,
-            refreshing: false,
-            attempt: 0,
-            retry_at_ms: None,
-            token_expires_at_ms: None,
-            rtt_ms: None,
-            paced_until_ms: None,
-            limits: Limits::default(),
+            state: self.phase.state(),
+            probing: live.is_some_and(|live| live.probe.is_some()),
+            draining: live.is_some() && self.drain_at_ms.is_some(),
+            refreshing: live.is_some() && self.tokens.is_refreshing(),
+            attempt: self.attempts.after_live(lived_ms).count(),
+            retry_at_ms,
+            token_expires_at_ms: self.tokens.expires_at_ms(),
+            rtt_ms: self.rtt_ms,
+            paced_until_ms: self.paced_until_ms,
+            limits: self.limits,
         }
     }
 
     /// What is used of the limits at `now_ms`.
     #[must_use]
     pub fn usage(&mut self, now_ms: u64) -> Usage {
-        let _ = now_ms;
-        Usage { messages: 0, subscriptions: 0 }
+        let messages = self.phase.live_mut().map_or(0, |live| live.pacing.used(now_ms));
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Usage { messages: count(messages), subscriptions: count(self.subscriptions.places()) }
     }
 
     /// The handle of a feed that is wanted or still held.
     #[must_use]
     pub fn feed_id(&self, feed: Feed) -> Option<FeedId> {
-        let _ = feed;
-        None
+        self.subscriptions.id_of(feed)
     }
 
     /// What is known of a feed; `None` once it has been given back.
     #[must_use]
     pub fn feed(&self, id: FeedId) -> Option<FeedInfo> {
-        let _ = id;
-        None
+        self.feeds().find(|info| info.id == id)
     }
 
     /// Every feed that is wanted or still held, in the order in which they were first asked for.
     pub fn feeds(&self) -> impl Iterator<Item = FeedInfo> + '_ {
-        std::iter::empty()
+        self.subscriptions.infos()
     }
 
     /// The last 200 inputs and actions as text, for a bug report: one a line, tokens and session ids masked.
     #[must_use]
     pub fn debug_report(&self) -> String {
-        String::new()
+        self.trace.report(self.options)
+    }
+
+    /// What the timer is for.
+    fn tick(&mut self, now_ms: u64) {
+        let late =
+            self.next_wakeup_ms().is_some_and(|due_ms| now_ms > due_ms.saturating_add(crate::state::LATE_MS));
+        if self.tokens.request_timed_out(now_ms) {
+            self.token_failed(Warning::TokenTimeout, now_ms);
+        }
+        match self.phase.state() {
+            State::Waiting | State::Dialing | State::Authenticating => self.tick_connecting(now_ms, late),
+            State::Live => self.tick_live(now_ms, late),
+            _ => {}
+        }
+    }
+
+    /// After every change: what follows from it by itself, and who has to know.
+    pub(crate) fn settle(&mut self, now_ms: u64) {
+        self.subscriptions.expire_lingering(now_ms);
+        self.schedule_flush(now_ms);
+        let judged = self.phase.live().is_some_and(|live| live.probe.is_none());
+        self.subscriptions.report(self.places(), judged, now_ms, &mut self.events);
+        let status = Some(self.status());
+        if self.reported != status {
+            self.reported = status;
+            self.events.extend(status.map(Event::Status));
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.trace.action(&action, self.now_ms);
+        self.actions.push_back(action);
+    }
+
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.events.push_back(Event::Warn(warning));
+    }
+
+    pub(crate) fn next_message_id(&mut self) -> u64 {
+        self.messages += 1;
+        self.messages
+    }
+
+    /// Feeds that one connection may follow.
+    pub(crate) fn places(&self) -> usize {
+        usize::try_from(self.limits.subscriptions_per_connection).unwrap_or(usize::MAX)
+    }
+
+    fn advance(&mut self, now_ms: u64) -> u64 {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.now_ms
     }
 }

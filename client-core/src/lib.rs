@@ -30,11 +30,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backoff;
 mod client;
+mod connection;
 mod fact;
 mod input;
+mod live;
 mod output;
+mod pacing;
+mod position;
+mod random;
+mod slot;
+mod state;
 mod status;
+mod subscriptions;
+mod token;
+mod trace;
+mod wire;
 
 pub use client::{Client, Options};
 pub use fact::{Fact, Granted, Rejected, error_code};

@@ -106,8 +106,10 @@ pub enum Warning {
     /// The server refused a message although the client had kept count; it is sent again after this many
     /// milliseconds.
     RateLimited(u64),
+    /// The server refused a message of this client, with this code.
+    MessageRefused(ErrorCode),
     /// The server closed the connection with a code that names a fault of this client (1002, 1003, 1007,
-    /// 1009, 1010), or refused one of its messages as invalid.
+    /// 1009, 1010).
     ProtocolFault(u16),
     /// The server closed the connection with a code after which trying again cannot help.
     Stopped(u16),
@@ -126,6 +128,7 @@ impl Warning {
             Self::ConnectionLimit => "connection_limit",
             Self::FeedRejected(..) => "feed_rejected",
             Self::RateLimited(_) => "rate_limited",
+            Self::MessageRefused(_) => "message_refused",
             Self::ProtocolFault(_) => "protocol_fault",
             Self::Stopped(_) => "stopped",
         }

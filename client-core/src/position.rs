@@ -1,0 +1,255 @@
+//! Where a client stands in one feed: what `seq` and `prev` of a signal mean for it. Holds no signal.
+
+use crate::Verdict;
+
+/// Holes remembered per feed. A reader so slow that it has more of them loses the oldest from its history.
+const MAX_HOLES: usize = 8;
+
+/// The place in one feed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Position {
+    /// `seq` of the last signal delivered.
+    last: Option<u64>,
+    /// The server could not resume after `last`: take what comes.
+    forgotten: bool,
+    /// What is missing before `last`, oldest first.
+    holes: Vec<Hole>,
+}
+
+/// Signals strictly between the two are missing.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    after: u64,
+    before: u64,
+    /// The server has answered a request for it: what it still has comes next, once.
+    fetched: bool,
+}
+
+impl Position {
+    /// Decides about the signal `seq` whose predecessor is `prev`. With [`Verdict::Gap`] come the two signals
+    /// between which others are missing.
+    pub(crate) fn judge(&mut self, seq: u64, prev: u64) -> (Verdict, Option<(u64, u64)>) {
+        let Some(last) = self.last else {
+            self.last = Some(seq);
+            return (Verdict::Deliver, None);
+        };
+        if std::mem::take(&mut self.forgotten) {
+            return self.judge_anew(seq, prev, last);
+        }
+        if seq <= last {
+            return (self.judge_old(seq), None);
+        }
+        self.close_fetched(seq);
+        self.last = Some(seq);
+        if prev == last {
+            return (Verdict::Deliver, None);
+        }
+        if self.holes.len() == MAX_HOLES {
+            self.holes.remove(0);
+        }
+        self.holes.push(Hole { after: last, before: seq, fetched: false });
+        (Verdict::Gap, Some((last, seq)))
+    }
+
+    /// The first signal after the server could not resume: the latest that it has, which may be the one that
+    /// we hold, or an older one if the server's history began anew.
+    fn judge_anew(&mut self, seq: u64, prev: u64, last: u64) -> (Verdict, Option<(u64, u64)>) {
+        if seq == last {
+            return (Verdict::Duplicate, None);
+        }
+        self.last = Some(seq);
+        if prev == last {
+            return (Verdict::Deliver, None);
+        }
+        (Verdict::Gap, Some((last, seq)))
+    }
+
+    fn judge_old(&mut self, seq: u64) -> Verdict {
+        let hole = self.holes.iter_mut().find(|hole| hole.after < seq && seq < hole.before);
+        if let Some(hole) = hole {
+            hole.after = seq;
+            return Verdict::Backfill;
+        }
+        self.close_fetched(seq);
+        Verdict::Duplicate
+    }
+
+    /// A replay comes in order, so whatever follows a fetched hole ends it, filled or not.
+    fn close_fetched(&mut self, seq: u64) {
+        self.holes.retain(|hole| !(hole.fetched && seq >= hole.before));
+    }
+
+    /// `since` of the next request: before the first hole that was not asked for yet, else after the last
+    /// signal. `None`: nothing is held.
+    pub(crate) fn since(&self) -> Option<u64> {
+        let hole = self.holes.iter().find(|hole| !hole.fetched).map(|hole| hole.after);
+        hole.or(self.last)
+    }
+
+    /// Whether there is a hole that was not asked for yet.
+    pub(crate) fn has_hole(&self) -> bool {
+        self.holes.iter().any(|hole| !hole.fetched)
+    }
+
+    /// The server answered a request with `since`. Never moves the position: signals may have come meanwhile.
+    pub(crate) fn resumed(&mut self, recovered: bool) {
+        if recovered {
+            self.give_up_holes();
+        } else if self.has_hole() {
+            // It was the hole that is too old, not the position: a mere gap follows, if anything.
+            self.holes.clear();
+        } else {
+            self.forgotten = true;
+        }
+    }
+
+    /// Holes are asked for once; whatever has not come when the feed goes on is not coming.
+    pub(crate) fn give_up_holes(&mut self) {
+        for hole in &mut self.holes {
+            hole.fetched = true;
+        }
+    }
+
+    /// A connection ended: what a request was still to bring is asked for again with the next one.
+    pub(crate) fn connection_lost(&mut self) {
+        self.forgotten = false;
+        for hole in &mut self.holes {
+            hole.fetched = false;
+        }
+    }
+
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(last: u64) -> Position {
+        let mut position = Position::default();
+        position.judge(last, 0);
+        position
+    }
+
+    fn verdicts(position: &mut Position, signals: &[(u64, u64)]) -> Vec<Verdict> {
+        signals.iter().map(|(seq, prev)| position.judge(*seq, *prev).0).collect()
+    }
+
+    #[test]
+    fn a_signal_that_does_not_follow_the_last_is_delivered_as_a_gap_and_the_missing_ones_are_filled_in() {
+        let mut position = at(10);
+        assert_eq!(position.judge(40, 30), (Verdict::Gap, Some((10, 40))));
+        assert_eq!(position.since(), Some(10));
+        assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
+        position.resumed(true);
+        assert!(!position.has_hole());
+        use Verdict::{Backfill, Deliver, Duplicate};
+        let replay = [(20, 10), (30, 20), (40, 30), (50, 40), (60, 50)];
+        assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Duplicate, Duplicate, Deliver]);
+        assert_eq!(verdicts(&mut position, &[(20, 10), (30, 20)]), [Duplicate, Duplicate]);
+    }
+
+    #[test]
+    fn a_hole_is_asked_for_once_per_connection() {
+        let mut position = at(10);
+        position.judge(40, 30);
+        position.resumed(true);
+        assert!(!position.has_hole());
+        position.connection_lost();
+        assert_eq!((position.has_hole(), position.since()), (true, Some(10)));
+        position.resumed(true);
+        assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
+        position.connection_lost();
+        assert_eq!((position.has_hole(), position.since()), (false, Some(50)));
+    }
+
+    #[test]
+    fn a_server_that_cannot_resume_is_followed_wherever_it_stands() {
+        for (seq, prev, expected) in [
+            (900, 800, (Verdict::Gap, Some((500, 900)))),
+            (900, 500, (Verdict::Deliver, None)),
+            (500, 400, (Verdict::Duplicate, None)),
+            (100, 0, (Verdict::Gap, Some((500, 100)))),
+        ] {
+            let mut position = at(500);
+            position.resumed(false);
+            assert_eq!(position.judge(seq, prev), expected);
+            assert_eq!(position.judge(seq + 1, seq).0, Verdict::Deliver);
+        }
+    }
+
+    #[test]
+    fn a_hole_that_is_too_old_does_not_cost_the_position() {
+        let mut position = at(10);
+        position.judge(40, 30);
+        position.resumed(false);
+        assert_eq!(position.since(), Some(40));
+        assert_eq!(position.judge(40, 30).0, Verdict::Duplicate);
+        assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
+    }
+
+    #[test]
+    fn holes_are_bounded() {
+        let mut position = at(1);
+        for seq in 2..100 {
+            position.judge(seq * 10, seq * 10 - 1);
+        }
+        assert_eq!(position.holes.len(), MAX_HOLES);
+    }
+
+    proptest! {
+        /// Whatever subset of a feed arrives, and whatever is replayed: nothing is delivered twice, what is
+        /// delivered as latest only rises, and a hole is never silent.
+        #[test]
+        fn nothing_twice_nothing_backwards_no_silent_hole(
+            kept in prop::collection::vec(prop::bool::weighted(0.7), 2..60),
+            replay_every in 2usize..10,
+        ) {
+            let mut position = Position::default();
+            let mut delivered = Vec::new();
+            let mut latest = 0;
+            let mut silent_from = None;
+            let mut feed = |position: &mut Position, seq: u64| {
+                match position.judge(seq, seq - 1).0 {
+                    Verdict::Deliver => {
+                        prop_assert!(silent_from.is_none_or(|from| from + 1 == seq), "hole before {seq}");
+                        (silent_from, latest) = (Some(seq), seq);
+                        delivered.push(seq);
+                    }
+                    Verdict::Gap => {
+                        prop_assert!(seq > latest);
+                        (silent_from, latest) = (Some(seq), seq);
+                        delivered.push(seq);
+                    }
+                    Verdict::Backfill => {
+                        prop_assert!(seq < latest);
+                        delivered.push(seq);
+                    }
+                    Verdict::Duplicate | Verdict::Unwanted => {}
+                }
+                Ok(())
+            };
+            for (index, kept) in kept.iter().enumerate() {
+                let seq = index as u64 + 1;
+                if *kept {
+                    feed(&mut position, seq)?;
+                }
+                if index % replay_every == 0 && position.has_hole() {
+                    let since = position.since().unwrap();
+                    position.resumed(true);
+                    for seq in since + 1..=seq {
+                        feed(&mut position, seq)?;
+                    }
+                }
+            }
+            let mut unique = delivered.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            prop_assert_eq!(unique.len(), delivered.len());
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What is wanted against what the server confirmed. References are counted here and not in the host, so that
+//! four components on one feed cost one subscription.
+
+use std::collections::VecDeque;
+
+use tidegate_protocol::{ErrorCode, Feed};
+
+use crate::slot::{Remote, Slot};
+use crate::wire::Request;
+use crate::{Event, FeedId, FeedInfo, FeedStatus, Granted, Rejected, Warning};
+
+/// Most feeds in one message: at 80 bytes each well within the default of 102,400 bytes.
+const FEEDS_PER_MESSAGE: usize = 256;
+
+/// Every feed that is wanted or still held, in the order in which they were first asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subscriptions {
+    /// Sorted by id, because ids only rise.
+    slots: Vec<Slot>,
+    ids: u32,
+}
+
+impl Subscriptions {
+    /// One more reference.
+    pub(crate) fn add(&mut self, feed: Feed) -> FeedId {
+        let index = self.slots.iter().position(|slot| slot.feed == feed).unwrap_or_else(|| {
+            self.ids += 1;
+            self.slots.push(Slot::new(FeedId(self.ids), feed));
+            self.slots.len() - 1
+        });
+        let slot = &mut self.slots[index];
+        slot.references += 1;
+        slot.linger_until_ms = None;
+        slot.id
+    }
+
+    /// One reference less; the last one leaves the feed lingering.
+    pub(crate) fn release(&mut self, id: FeedId, linger_until_ms: u64) {
+        let Some(slot) = self.get_mut(id).filter(|slot| slot.references > 0) else { return };
+        slot.references -= 1;
+        if slot.references == 0 {
+            slot.linger_until_ms = Some(linger_until_ms);
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: FeedId) -> Option<&mut Slot> {
+        let index = self.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        Some(&mut self.slots[index])
+    }
+
+    pub(crate) fn id_of(&self, feed: Feed) -> Option<FeedId> {
+        self.slots.iter().find(|slot| slot.feed == feed).map(|slot| slot.id)
+    }
+
+    pub(crate) fn infos(&self) -> impl Iterator<Item = FeedInfo> + '_ {
+        self.slots.iter().map(Slot::info)
+    }
+
+    /// Places of the connection that are taken, or may be.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.remote.takes_place()).count()
+    }
+
+    /// Ends what has lingered long enough, and forgets what is over.
+    pub(crate) fn expire_lingering(&mut self, now_ms: u64) {
+        for slot in &mut self.slots {
+            if slot.linger_until_ms.take_if(|until_ms| now_ms >= *until_ms).is_some() {
+                // Whoever wants the feed next has not seen what we have: it begins with the latest signal.
+                slot.position = Default::default();
+            }
+        }
+        self.slots.retain(|slot| !slot.is_over());
+    }
+
+    /// Gives up on answers that are overdue.
+    pub(crate) fn expire_answers(&mut self, now_ms: u64) {
+        for slot in &mut self.slots {
+            slot.expire(now_ms);
+        }
+    }
+
+    /// Whether something is to be given back.
+    pub(crate) fn has_ends(&self) -> bool {
+        self.slots.iter().any(Slot::wants_end)
+    }
+
+    /// Whether something is to be asked for, within `limit` places.
+    pub(crate) fn has_asks(&self, limit: usize) -> bool {
+        let room = self.places() < limit;
+        self.slots.iter().any(|slot| slot.wants_again() || room && slot.wants_place())
+    }
+
+    /// What is to be given back, in message `id`. Empty: no message is needed.
+    pub(crate) fn take_ends(&mut self, id: u64, now_ms: u64) -> Vec<Feed> {
+        let ends = self.slots.iter_mut().filter(|slot| slot.wants_end()).take(FEEDS_PER_MESSAGE);
+        ends.map(|slot| {
+            slot.remote = Remote::Ending { id, until_ms: now_ms + crate::slot::ANSWER_MS };
+            slot.feed
+        })
+        .collect()
+    }
+
+    /// What is to be asked for within `limit` places, in message `id`. Empty: no message is needed.
+    pub(crate) fn take_asks(&mut self, id: u64, limit: usize, now_ms: u64) -> Vec<Request> {
+        let mut room = limit.saturating_sub(self.places());
+        let mut requests = Vec::new();
+        for slot in &mut self.slots {
+            if requests.len() == FEEDS_PER_MESSAGE {
+                break;
+            }
+            if slot.wants_again() {
+                requests.push((slot.feed, slot.ask(id, now_ms)));
+            } else if room > 0 && slot.wants_place() {
+                room -= 1;
+                requests.push((slot.feed, slot.ask(id, now_ms)));
+            }
+        }
+        requests
+    }
+
+    /// The server granted a feed in the reply to message `id`.
+    pub(crate) fn granted(&mut self, id: u64, granted: Granted, now_ms: u64) {
+        if let Some(slot) = self.by_feed(granted.feed) {
+            slot.granted(id, granted.interval_ms, granted.recovered, now_ms);
+        }
+    }
+
+    /// The server refused a feed in the reply to message `id`. Returns what the application has to know.
+    pub(crate) fn rejected(&mut self, id: u64, rejected: Rejected) -> Option<Warning> {
+        let slot = self.by_feed(rejected.feed)?;
+        slot.refused(id, rejected.code).then_some(Warning::FeedRejected(slot.id, rejected.code))
+    }
+
+    /// The server did what message `id` asked for.
+    pub(crate) fn ended(&mut self, id: u64) {
+        let ends = |slot: &Slot| matches!(slot.remote, Remote::Ending { id: ending, .. } if ending == id);
+        if !self.slots.iter().any(ends) {
+            return;
+        }
+        // A place became free, also for those that the server had none for.
+        for slot in self.slots.iter_mut().filter(|slot| ends(slot) || slot.remote == Remote::Full) {
+            slot.remote = Remote::None;
+        }
+        self.slots.retain(|slot| !slot.is_over());
+    }
+
+    /// The server refused message `id` as a whole. Returns what the application has to know.
+    pub(crate) fn message_refused(&mut self, id: u64, code: ErrorCode) -> Vec<Warning> {
+        let asked = |slot: &mut Slot| slot.refused(id, code).then_some(Warning::FeedRejected(slot.id, code));
+        let warnings = self.slots.iter_mut().filter_map(asked).collect();
+        // What could not be given back is not held; a failure of the server is tried again when overdue.
+        if code != ErrorCode::Internal {
+            self.ended(id);
+        }
+        warnings
+    }
+
+    /// Message `id` had no effect.
+    pub(crate) fn undo(&mut self, id: u64) {
+        for slot in &mut self.slots {
+            slot.undo(id);
+        }
+    }
+
+    /// The connection is gone, and with it all that the server knew.
+    pub(crate) fn connection_lost(&mut self) {
+        for slot in &mut self.slots {
+            slot.connection_lost();
+        }
+        self.slots.retain(|slot| !slot.is_over());
+    }
+
+    /// When something is due by itself. `live`: there is a connection; `judged`: and it is healthy.
+    pub(crate) fn deadline_ms(&self, live: bool, judged: bool) -> Option<u64> {
+        let dues = self.slots.iter().flat_map(|slot| {
+            let answer = slot.answer_due_ms().filter(|_| live);
+            let fresh = judged && slot.reported == Some(FeedStatus::Live);
+            let stale = slot.stale_at_ms().filter(|_| fresh);
+            [slot.linger_until_ms, answer, stale]
+        });
+        dues.flatten().min()
+    }
+
+    /// Tells what changed since it was last told.
+    pub(crate) fn report(&mut self, limit: usize, judged: bool, now_ms: u64, events: &mut VecDeque<Event>) {
+        let mut room = limit.saturating_sub(self.places());
+        for slot in &mut self.slots {
+            let has_room = room > 0;
+            if slot.wants_place() {
+                room = room.saturating_sub(1);
+            }
+            let status = slot.is_wanted().then(|| slot.status(has_room, judged, now_ms));
+            if slot.reported != status {
+                slot.reported = status;
+                events.extend(status.map(|status| Event::Feed { feed: slot.id, status }));
+            }
+        }
+    }
+
+    fn by_feed(&mut self, feed: Feed) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.feed == feed)
+    }
+}
