@@ -54,17 +54,15 @@ impl Markets {
 }
 
 impl Latest {
-    /// Takes note of the candle that was running before an event and of the one after it.
-    fn observe(&mut self, before: Option<Candle>, event: &MarketEvent, after: Option<Candle>) {
-        let finished = match event {
-            MarketEvent::Candle { candle, closed: true, .. } => Some(*candle),
-            _ => before.filter(|before| after.is_none_or(|after| after.open_time_ms != before.open_time_ms)),
-        };
-        if let Some(finished) = finished {
-            self.close(finished);
+    /// Takes note of an event and of the candle that is running after it.
+    fn observe(&mut self, event: &MarketEvent, running: Option<Candle>) {
+        let over = |before: &Candle| running.is_none_or(|now| now.open_time_ms != before.open_time_ms);
+        match event {
+            MarketEvent::Candle { candle, closed: true, .. } => self.close(*candle),
+            _ => self.running.filter(over).into_iter().for_each(|finished| self.close(finished)),
         }
-        self.running = after
-            .filter(|after| self.closed.back().is_none_or(|last| last.open_time_ms < after.open_time_ms));
+        let closed_until_ms = self.closed.back().map_or(0, Candle::close_time_ms);
+        self.running = running.filter(|running| running.open_time_ms >= closed_until_ms);
     }
 
     fn close(&mut self, candle: Candle) {
@@ -143,19 +141,15 @@ impl Pipeline {
     }
 
     fn handle(&mut self, event: &MarketEvent) {
-        let before = self.engine.running_candle();
-        match self.engine.handle(event) {
-            Ok(_) => {
-                let after = self.engine.running_candle();
-                if let Some(mut latest) = self.markets.latest(self.source.symbol) {
-                    latest.observe(before, event, after);
-                }
-            }
-            Err(refusal) => {
-                tracing::warn!(symbol = %self.source.symbol, %refusal, "a market event was refused");
-            }
+        if let Err(refusal) = self.engine.handle(event) {
+            tracing::warn!(symbol = %self.source.symbol, %refusal, "a market event was refused");
+            return;
         }
         self.publish(event.time_ms());
+        let running = self.engine.running_candle();
+        if let Some(mut latest) = self.markets.latest(self.source.symbol) {
+            latest.observe(event, running);
+        }
     }
 
     /// Publishes what is due up to `now_ms`.

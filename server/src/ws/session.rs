@@ -54,6 +54,7 @@ pub struct Rules {
 
 /// What the connection is to do, in this order.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made and performed at once, never stored in bulk")]
 pub enum Action {
     /// Send this message.
     Send(ServerMessage),
@@ -577,3 +578,7 @@ fn rejected(request: &FeedRequest, refusal: &Refusal) -> RejectedSubscription {
         code: refusal.code(),
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,209 @@
+//! The binary as an operator meets it: messages, exit codes, logs and signals.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{WALLET, token};
+
+fn tidegate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command.args(arguments).current_dir(std::env::temp_dir());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDEGATE_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    tidegate(arguments).output().expect("the binary runs")
+}
+
+/// Exit code and standard error of a command that fails.
+fn failure(arguments: &[&str]) -> (i32, String) {
+    let output = output(arguments);
+    (output.status.code().expect("it exits by itself"), String::from_utf8(output.stderr).unwrap())
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("tidegate-test-{}", uuid::Uuid::now_v7()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, text) = failure(&["serve", "--listen", &address]);
+    assert_eq!(code, 1);
+    let expected = format!(
+        "error[TG-NET-001]: the port is in use\n  --> {address}\n  \
+         fix: stop the program that uses it, or choose another: --listen ADDRESS:PORT\n"
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn an_unknown_flag_exits_with_2_and_an_unknown_key_with_3() {
+    assert_eq!(failure(&["serve", "--colour"]).0, 2);
+    assert_eq!(failure(&["serve", "--symbols", "btc"]).0, 2);
+    let folder = Folder::new();
+    let file = folder.write("tidegate.toml", "[market]\nspead = 2\n");
+    let (code, text) = failure(&["serve", "--config", &file]);
+    assert_eq!(code, 3);
+    assert!(text.contains(&format!("--> {file}:2")) && text.contains("unknown field `spead`"), "{text}");
+    let (code, text) = failure(&["serve", "--market", "ftx"]);
+    assert_eq!(code, 3);
+    assert!(text.contains("unknown market `ftx`") && text.contains("replay:FILE"), "{text}");
+}
+
+#[test]
+fn an_unreadable_or_malformed_candle_file_is_named_with_line_and_reason() {
+    let serve = |file: &str| {
+        failure(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--symbols",
+            "AAUSDT",
+            "--market",
+            &format!("replay:{file}"),
+        ])
+    };
+    let (code, text) = serve("no-such-file.csv");
+    assert_eq!(code, 1);
+    assert!(text.contains("no-such-file.csv") && text.contains("cannot read the candle file"), "{text}");
+    let folder = Folder::new();
+    let file = folder.write("bad.csv", "1735689600000,1,2,0.5,1,5\n1735689660000,1,2,0.5,oops,5\n");
+    let (code, text) = serve(&file);
+    assert_eq!(code, 1);
+    assert!(text.contains(&format!("{file}:2")) && text.contains("close is not a number"), "{text}");
+}
+
+#[test]
+fn demo_mode_is_refused_on_a_public_address_and_a_public_address_without_a_secret() {
+    assert_eq!(failure(&["serve", "--demo", "--listen", "0.0.0.0:0"]).0, 2);
+    let (code, text) = failure(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(code, 3);
+    assert!(text.contains("tidegate config init"), "{text}");
+}
+
+#[test]
+fn a_written_configuration_passes_its_check_and_hides_its_secret() {
+    let folder = Folder::new();
+    let file = folder.0.join("new.toml").display().to_string();
+    assert!(output(&["config", "init", "--config", &file]).status.success());
+    assert!(output(&["config", "check", "--config", &file]).status.success());
+    let shown = String::from_utf8(output(&["config", "show", "--config", &file]).stdout).unwrap();
+    assert!(
+        shown.contains("jwt_secret = \"(hidden)\"") && shown.contains("connections_per_user = 3"),
+        "{shown}"
+    );
+    let (code, text) = failure(&["config", "init", "--config", &file]);
+    assert_eq!(code, 1);
+    assert!(text.contains("move it away first"), "{text}");
+}
+
+/// A running `tidegate serve`.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn serve(arguments: &[&str]) -> Server {
+    let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--log", "debug"];
+    all.extend(arguments);
+    let mut child = tidegate(&all)
+        .env("TIDEGATE_AUTH__JWT_SECRET", "a secret of these tests, long enough for HS256")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let banner = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = banner
+        .filter_map(|line| line.strip_prefix("open           http://").map(str::to_owned))
+        .find_map(|rest| rest.trim_end_matches('/').parse().ok())
+        .expect("the banner names the address");
+    Server { child, address }
+}
+
+impl Server {
+    fn request(&self, request: &str) -> String {
+        let mut socket = TcpStream::connect(self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut answer = vec![0; 4_096];
+        let length = socket.read(&mut answer).unwrap_or(0);
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    }
+
+    /// Sends SIGTERM and gives the exit code and the log.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(killed.success());
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+#[test]
+fn sigterm_ends_the_gateway_in_time_with_exit_code_0() {
+    let server = serve(&["--demo"]);
+    assert!(server.request("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").starts_with("HTTP/1.1 200"));
+    // An idle connection must not hold it up.
+    let idle = TcpStream::connect(server.address).unwrap();
+    let started = Instant::now();
+    let (code, log) = server.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(log.contains("stopping") && log.contains("stopped"), "{log}");
+    drop(idle);
+}
+
+#[test]
+fn no_token_reaches_the_log() {
+    let server = serve(&["--demo", "--speed", "60"]);
+    let good = token(WALLET);
+    let marker = "marker-of-a-bad-token";
+    let upgrade = |path: &str, extra: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{extra}\r\n",
+            server.address
+        )
+    };
+    assert!(server.request(&upgrade(&format!("/ws?token={good}"), "")).starts_with("HTTP/1.1 101"));
+    assert!(server.request(&upgrade(&format!("/ws?token={marker}"), "")).starts_with("HTTP/1.1 401"));
+    let header = format!("Authorization: Bearer {marker}\r\n");
+    assert!(server.request(&upgrade("/ws", &header)).starts_with("HTTP/1.1 401"));
+    let body = format!("{{\"wallet_address\":\"{WALLET}\",\"message\":\"m\",\"signature\":\"{marker}\"}}");
+    let post =
+        format!("POST /api/auth/verify HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    assert!(server.request(&post).starts_with("HTTP/1.1 401"));
+    let (_, log) = server.terminate();
+    assert!(log.contains("authenticated") && log.contains("a sign-in was refused"), "{log}");
+    let signature = good.rsplit('.').next().unwrap();
+    for secret in [marker, signature, WALLET, "a secret of these tests"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}

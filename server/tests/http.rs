@@ -1,0 +1,112 @@
+//! The HTTP side: signing in and market data.
+
+use serde_json::{Value, json};
+
+use crate::support::Gateway;
+use crate::support::wallet::Wallet;
+
+async fn challenge(gateway: &Gateway, wallet: &Wallet) -> Value {
+    let body = json!({"wallet_address": wallet.address().to_string().to_lowercase()});
+    let (status, challenge) = gateway.post("/api/auth/challenge", &body.to_string()).await;
+    assert_eq!(status, 200, "{challenge}");
+    challenge
+}
+
+async fn verify(gateway: &Gateway, wallet: &Wallet, message: &str, signature: &str) -> (u16, Value) {
+    let body =
+        json!({"wallet_address": wallet.address().to_string(), "message": message, "signature": signature});
+    gateway.post("/api/auth/verify", &body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_wallet_signs_in_and_connects_with_its_token() {
+    let gateway = Gateway::start().await;
+    let wallet = Wallet::new(9);
+    let challenge = challenge(&gateway, &wallet).await;
+    let message = challenge["message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("{} wants you to sign in", gateway.address)), "{message}");
+    let (status, answer) = verify(&gateway, &wallet, message, &wallet.sign(message)).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["wallet_address"], wallet.address().to_checksum(None));
+    let path = format!("/ws?token={}", answer["token"].as_str().unwrap());
+    let mut client = gateway.upgrade(&path, &[]).await.unwrap();
+    assert_eq!(client.expect("connected").await["payload"]["user_id"], answer["wallet_address"]);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_signature_counts_once_for_its_own_wallet_and_message() {
+    let gateway = Gateway::start().await;
+    let (wallet, other) = (Wallet::new(9), Wallet::new(10));
+    let issued = challenge(&gateway, &wallet).await;
+    let message = issued["message"].as_str().unwrap();
+    let signature = wallet.sign(message);
+    assert_eq!(verify(&gateway, &wallet, message, &signature).await.0, 200);
+    let (status, again) = verify(&gateway, &wallet, message, &signature).await;
+    assert_eq!((status, &again["code"]), (401, &json!("invalid_token")));
+
+    let issued = challenge(&gateway, &wallet).await;
+    let message = issued["message"].as_str().unwrap();
+    let stolen = verify(&gateway, &other, message, &other.sign(message)).await;
+    let forged = verify(&gateway, &wallet, message, &other.sign(message)).await;
+    let made_up = verify(&gateway, &wallet, "hello", &wallet.sign("hello")).await;
+    assert_eq!([stolen.0, forged.0, made_up.0], [401; 3]);
+    assert!(stolen.1 == forged.1 && forged.1 == made_up.1, "all are answered alike");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_valid_is_told_why() {
+    let gateway = Gateway::start().await;
+    let (status, error) = gateway.post("/api/auth/challenge", "{\"wallet_address\":\"0x12\"}").await;
+    assert_eq!(status, 400);
+    assert_eq!(error["error"], "`wallet_address` must be `0x` and 40 hexadecimal digits");
+    assert_eq!(gateway.post("/api/auth/challenge", "{").await.0, 400);
+    assert_eq!(gateway.post("/api/auth/verify", "[]").await.0, 400);
+    assert_eq!(gateway.post("/api/auth/verify", &" ".repeat(20_000)).await.0, 413);
+    let table = [
+        ("/api/perps/klines", 400, "`symbol` is missing: one of BTCUSDT, ETHUSDT"),
+        ("/api/perps/klines?symbol=X", 404, "Unknown symbol `X`. Available: BTCUSDT, ETHUSDT"),
+        (
+            "/api/perps/klines?symbol=BTCUSDT&interval=2m",
+            400,
+            "`interval` must be one of 1m, 5m, 15m, 1h, 4h, 1d",
+        ),
+        ("/api/perps/klines?symbol=BTCUSDT&limit=0", 400, "`limit` must be a whole number from 1 to 1500"),
+        ("/api/perps/scalp-indicator?symbol=x", 404, "Unknown symbol `x`. Available: BTCUSDT, ETHUSDT"),
+        ("/api/nothing", 404, "there is nothing at this address"),
+    ];
+    for (path, status, text) in table {
+        let (found, error) = gateway.get(path).await;
+        assert_eq!((found, error["error"].as_str()), (status, Some(text)), "{path}");
+        assert!(error["code"].is_string(), "{path}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn market_data_is_served_for_every_symbol_and_interval() {
+    let gateway = Gateway::start().await;
+    assert_eq!(gateway.get("/health").await, (200, json!({"status": "ok"})));
+    let (_, symbols) = gateway.get("/api/perps/symbols").await;
+    assert_eq!(symbols["symbols"], json!(["BTCUSDT", "ETHUSDT"]));
+    assert_eq!((&symbols["count"], &symbols["interval"]), (&json!(2), &json!("1m")));
+    for (interval, minutes) in [("1m", 1), ("5m", 5), ("15m", 15), ("1h", 60), ("4h", 240)] {
+        let path = format!("/api/perps/klines?symbol=BTCUSDT&interval={interval}&limit=4");
+        let (_, klines) = gateway.get(&path).await;
+        let klines = klines.as_array().unwrap();
+        assert_eq!(klines.len(), 4, "{interval}");
+        for pair in klines.windows(2) {
+            assert_eq!(pair[1][0].as_i64().unwrap() - pair[0][0].as_i64().unwrap(), minutes * 60_000);
+            assert_eq!(pair[0][6].as_i64().unwrap() + 1, pair[1][0].as_i64().unwrap());
+        }
+        let price = |column: usize| klines[0][column].as_str().unwrap().parse::<f64>().unwrap();
+        assert!(price(3) <= price(1) && price(1) <= price(2) && price(3) <= price(4) && price(4) <= price(2));
+    }
+    let (_, default) = gateway.get("/api/perps/klines?symbol=ETHUSDT").await;
+    assert_eq!(default.as_array().unwrap().len(), 100);
+    let (_, scalp) = gateway.get("/api/perps/scalp-indicator?symbol=ETHUSDT").await;
+    assert_eq!(scalp["symbol"], "ETHUSDT");
+    assert_eq!(scalp["tp_percent"], 0.15);
+    gateway.stop().await;
+}

@@ -1,0 +1,100 @@
+//! Limits and bad input: every one is answered, and nobody else notices.
+
+use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Gateway, WALLET, token};
+
+#[tokio::test]
+async fn the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stays() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.signed_in().await;
+    for id in 1..=30 {
+        assert_eq!(client.ask(json!({"type": "ping", "id": id}), "pong").await["id"], id);
+    }
+    let refused = client.ask(json!({"type": "ping", "id": 31}), "error").await;
+    assert_eq!(refused["id"], 31);
+    assert_eq!(refused["payload"]["error"], "Message rate limit exceeded: maximum 30 messages per minute");
+    let wait_ms = refused["payload"]["retry_after_ms"].as_u64().unwrap();
+    assert!((1..=60_000).contains(&wait_ms), "{wait_ms}");
+    client.ask(json!({"type": "authenticate", "id": 32, "token": token(WALLET)}), "authenticated").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn signals_do_not_count_as_messages() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.signed_in().await;
+    client.subscribe("BTCUSDT", "scalp", None).await;
+    for _ in 0..5 {
+        client.signal().await;
+    }
+    for id in 1..=29 {
+        client.ask(json!({"type": "ping", "id": id}), "pong").await;
+    }
+    client.ask(json!({"type": "ping", "id": 30}), "error").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn malformed_messages_are_answered_with_what_is_wrong() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.signed_in().await;
+    let table = [
+        ("{", "malformed JSON"),
+        ("[\"subscribe\",\"BTCUSDT\",null,3]", "a message is a JSON object"),
+        ("\"ping\"", "a message is a JSON object"),
+        ("{}", "missing field `type`"),
+        ("{\"type\":\"trade\"}", "unknown type `trade`"),
+        ("{\"type\":\"subscribe\",\"symbol\":7}", "`symbol` must be a string, not a number"),
+        ("{\"type\":\"ping\",\"id\":1.5}", "`id` must be a whole number"),
+    ];
+    for (text, problem) in table {
+        client.send(Message::text(text)).await;
+        let error = client.expect("error").await;
+        assert_eq!(error["payload"]["code"], "invalid_message");
+        assert!(error["payload"]["error"].as_str().unwrap().contains(problem), "{text}: {error}");
+    }
+    let deep = "[".repeat(50_000);
+    client.send(Message::text(format!("{{\"type\":\"ping\",\"x\":{deep}"))).await;
+    client.expect("error").await;
+    client.ask(json!({"type": "ping"}), "pong").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn oversized_and_binary_messages_close_their_own_connection_and_no_other() {
+    let gateway = Gateway::start().await;
+    let mut bystander = gateway.signed_in().await;
+    for size in [102_401, 300_000, 1_000_000] {
+        let mut client = gateway.signed_in_v1().await;
+        client.send(Message::text(" ".repeat(size))).await;
+        let error = client.expect("error").await;
+        assert_eq!(error["payload"]["code"], "message_too_large");
+        assert_eq!(client.closed().await, (1009, "Message too big".into()));
+    }
+    let mut client = gateway.signed_in().await;
+    client.send(Message::binary(vec![1, 2, 3])).await;
+    assert_eq!(client.closed().await, (1003, String::new()));
+    bystander.ask(json!({"type": "ping"}), "pong").await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_in_the_middle_of_anything_disturbs_nobody() {
+    let gateway = Gateway::start().await;
+    let mut bystander = gateway.signed_in().await;
+    bystander.subscribe("BTCUSDT", "scalp", None).await;
+    for _ in 0..20 {
+        let mut client = gateway.connect().await;
+        client
+            .say(json!({"type": "authenticate", "token": token("0xother"),
+            "subscriptions": [{"symbol": "BTCUSDT", "strategy": "scalp"}]}))
+            .await;
+        drop(client);
+    }
+    for _ in 0..3 {
+        bystander.signal().await;
+    }
+    gateway.stop().await;
+}

@@ -1,0 +1,8 @@
+//! The gateway over real sockets: what a client, a browser or an operator meets.
+
+mod command_line;
+mod handshake;
+mod http;
+mod limits;
+mod signals;
+mod support;

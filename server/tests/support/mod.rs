@@ -1,0 +1,227 @@
+//! A gateway on a free port, and clients that talk to it.
+
+pub mod wallet;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tidegate_server::auth::token::Tokens;
+use tidegate_server::config::{Config, Secret};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::Response;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// Longer than anything a test waits for on purpose.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SECRET: &str = "a secret of these tests, long enough for HS256";
+pub const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
+
+/// A running gateway.
+pub struct Gateway {
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// The configuration of most tests: the simulator, fast.
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.auth.jwt_secret = Secret::new(SECRET.into());
+    config.market.speed = 60.0;
+    config.market.symbols = ["BTCUSDT", "ETHUSDT"].map(|symbol| symbol.parse().unwrap()).to_vec();
+    config
+}
+
+impl Gateway {
+    pub async fn start() -> Self {
+        Self::with(config()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        Self::on("127.0.0.1:0".parse().unwrap(), config).await
+    }
+
+    pub async fn on(address: SocketAddr, config: Config) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free port");
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(async move {
+            tidegate_server::run(config, listener, shutdown).await.expect("the gateway runs");
+        });
+        let gateway = Self { address, stop, task };
+        gateway.get("/health").await;
+        gateway
+    }
+
+    /// Stops it as SIGTERM would and waits for it.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
+    }
+
+    pub fn url(&self, tail: &str) -> String {
+        format!("ws://{}{tail}", self.address)
+    }
+
+    /// A plain client that shows nothing with the handshake.
+    pub async fn connect(&self) -> Client {
+        self.upgrade("/ws", &[]).await.expect("the upgrade succeeds")
+    }
+
+    /// A plain client that is signed in with a token in the URL, past `connected`.
+    pub async fn signed_in(&self) -> Client {
+        let mut client = self.upgrade(&format!("/ws?token={}", token(WALLET)), &[]).await.expect("signed in");
+        client.expect("connected").await;
+        client
+    }
+
+    /// A v1 client, past `connected`.
+    pub async fn signed_in_v1(&self) -> Client {
+        let path = format!("/ws?token={}", token(WALLET));
+        let mut client = self.upgrade(&path, &[V1]).await.expect("signed in");
+        client.expect("connected").await;
+        client
+    }
+
+    /// Upgrades with these headers; a refusal is its status and body.
+    pub async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<Client, (u16, String)> {
+        let mut request = self.url(path).into_client_request().unwrap();
+        for (name, value) in headers {
+            let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, response)) => Ok(Client { socket, response }),
+            Err(Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                Err((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        self.http(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
+            .await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        self.http(&format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        ))
+        .await
+    }
+
+    async fn http(&self, request: &str) -> (u16, Value) {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        timeout(PATIENCE, socket.read_to_string(&mut response)).await.expect("an answer").unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.into())))
+    }
+}
+
+/// The header that makes a client a v1 client.
+pub const V1: (&str, &str) = ("sec-websocket-protocol", "tidegate.v1");
+
+/// A token of the tests' gateway.
+pub fn token(subject: &str) -> String {
+    token_at(subject, tidegate_server::clock::wall_ms())
+}
+
+/// The same, issued at another time.
+pub fn token_at(subject: &str, now_ms: i64) -> String {
+    Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15)
+        .mint(subject, &["user"], now_ms)
+        .token
+}
+
+/// A socket that speaks JSON.
+pub struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub response: Response<Option<Vec<u8>>>,
+}
+
+impl Client {
+    pub async fn say(&mut self, message: Value) {
+        self.send(Message::text(message.to_string())).await;
+    }
+
+    pub async fn send(&mut self, message: Message) {
+        self.socket.send(message).await.expect("the socket takes it");
+    }
+
+    /// The next message of the server.
+    pub async fn hear(&mut self) -> Value {
+        loop {
+            match self.frame().await {
+                Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("a message was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// The next message that is of this type; signals in between are skipped, nothing else is.
+    pub async fn expect(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.hear().await;
+            if message["type"] == kind {
+                return message;
+            }
+            assert!(message.get("seq").is_some(), "{kind} was expected, not {message}");
+        }
+    }
+
+    /// The next signal; replies in between are an error.
+    pub async fn signal(&mut self) -> Value {
+        let message = self.hear().await;
+        assert!(message.get("seq").is_some(), "a signal was expected, not {message}");
+        message
+    }
+
+    /// Says it and gives the reply.
+    pub async fn ask(&mut self, message: Value, reply: &str) -> Value {
+        self.say(message).await;
+        self.expect(reply).await
+    }
+
+    pub async fn subscribe(&mut self, symbol: &str, strategy: &str, since: Option<u64>) -> Value {
+        let mut message = json!({"type": "subscribe", "id": 1, "symbol": symbol, "strategy": strategy});
+        if let Some(since) = since {
+            message["since"] = since.into();
+        }
+        self.ask(message, "subscribed").await
+    }
+
+    /// The close code and reason, after whatever signals come first.
+    pub async fn closed(&mut self) -> (u16, String) {
+        loop {
+            match self.frame().await {
+                Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string()),
+                Message::Close(None) => return (1005, String::new()),
+                _ => {}
+            }
+        }
+    }
+
+    async fn frame(&mut self) -> Message {
+        let next = timeout(PATIENCE, self.socket.next()).await.expect("something comes in time");
+        next.expect("the connection lives").expect("a frame")
+    }
+}
