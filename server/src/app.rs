@@ -9,8 +9,8 @@ use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::pipeline::Markets;
+use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
-use crate::ws::session::Rules;
 
 /// Everything that requests share. One per gateway, behind an `Arc`.
 #[derive(Debug)]

@@ -130,12 +130,13 @@ pub async fn scalp_indicator(
 }
 
 fn known_symbol(app: &App, text: Option<&str>) -> Result<Symbol, ApiError> {
-    let available = || app.rules.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(", ");
     let Some(text) = text else {
-        return Err(ApiError::bad_request(format!("`symbol` is missing: one of {}", available())));
+        return Err(ApiError::bad_request(format!("`symbol` is missing: one of {}", app.rules.available())));
     };
     let symbol = text.parse().ok().filter(|symbol| app.rules.symbols.contains(symbol));
-    symbol.ok_or_else(|| Refusal::UnknownSymbol { symbol: text.into(), available: available() }.into())
+    symbol.ok_or_else(|| {
+        Refusal::UnknownSymbol { symbol: text.into(), available: app.rules.available() }.into()
+    })
 }
 
 fn interval_minutes(text: &str) -> Result<u64, ApiError> {

@@ -41,8 +41,8 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::market::Opened;
 use crate::pipeline::{Markets, Pipeline};
+use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
-use crate::ws::session::Rules;
 
 /// A stopping gateway waits this long for its connections to leave.
 const DRAIN: Duration = Duration::from_secs(8);

@@ -5,4 +5,5 @@ mod handshake;
 mod http;
 mod limits;
 mod signals;
+#[expect(unreachable_pub, reason = "shared with the unit tests")]
 mod support;

@@ -2,6 +2,7 @@
 //! and the task that performs what the session decides.
 
 pub mod connection;
+pub mod followed;
 pub mod permits;
 pub mod session;
 pub mod upgrade;

@@ -3,19 +3,19 @@
 //! It decides everything (authentication deadline, rate window, subscriptions, expiry, heartbeats) and touches
 //! nothing: no socket, no clock, no store. `now_ms` is any monotonic clock.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_protocol::{
     AuthError, AuthErrorPayload, Authenticate, Authenticated, AuthenticatedPayload, ClientMessage, CloseCode,
     CloseReason, Connected, ConnectedPayload, ErrorMessage, ErrorPayload, Feed, FeedRequest, GoingAway,
-    GoingAwayPayload, HEARTBEAT_SECONDS, Heartbeat, HeartbeatPayload, Limits, MAX_REFUSED_PER_WINDOW, Pong,
+    GoingAwayPayload, HEARTBEAT_SECONDS, Heartbeat, HeartbeatPayload, MAX_REFUSED_PER_WINDOW, Pong,
     RATE_WINDOW_MS, RejectedSubscription, ServerMessage, SlidingWindow, Strategy, Subscribe, Subscribed,
-    SubscribedPayload, SubscriptionGranted, SubscriptionList, SubscriptionRef, Subscriptions, Symbol,
-    TokenExpiring, TokenExpiringPayload, Unsubscribe, Unsubscribed,
+    SubscribedPayload, SubscriptionGranted, Subscriptions, TokenExpiring, TokenExpiringPayload, Unsubscribe,
+    Unsubscribed,
 };
 use uuid::Uuid;
 
+use super::followed::{Followed, Rules};
 use crate::auth::Identity;
 use crate::clock::iso;
 use crate::hub::Position;
@@ -37,19 +37,6 @@ pub enum ClientKind {
     Plain,
     /// A client of the v1 protocol.
     V1,
-}
-
-/// What a session needs to know of the gateway.
-#[derive(Debug)]
-pub struct Rules {
-    /// What one client may do.
-    pub limits: Limits,
-    /// Time to authenticate, in seconds.
-    pub auth_timeout_seconds: u32,
-    /// The symbols that are tracked.
-    pub symbols: Vec<Symbol>,
-    /// Wall-clock milliseconds between two evaluations, by strategy.
-    pub interval_ms: BTreeMap<Strategy, u64>,
 }
 
 /// What the connection is to do, in this order.
@@ -92,8 +79,7 @@ pub struct Session {
     phase: Phase,
     taken: SlidingWindow,
     refused: SlidingWindow,
-    /// In the order of subscribing; the last one of a symbol is the one that `strategies` names.
-    feeds: Vec<Feed>,
+    followed: Followed,
     heard_at_ms: u64,
     sent_at_ms: u64,
     ping_at_ms: u64,
@@ -128,7 +114,7 @@ impl Session {
             phase: Phase::Anonymous { deadline_ms },
             taken: SlidingWindow::new(rules.limits.messages_per_minute as usize, RATE_WINDOW_MS),
             refused: SlidingWindow::new(MAX_REFUSED_PER_WINDOW, RATE_WINDOW_MS),
-            feeds: Vec::new(),
+            followed: Followed::default(),
             heard_at_ms: now_ms,
             sent_at_ms: now_ms,
             ping_at_ms: now_ms + PING_EVERY_MS,
@@ -236,7 +222,7 @@ impl Session {
                 format!("Subscribed to {} of {asked} feeds.", granted.len())
             }
         };
-        let (subscribed, strategies) = self.summary();
+        let (subscribed, strategies) = self.followed.summary();
         ServerMessage::Subscribed(Subscribed {
             id: following.id,
             symbol: single.map(|(symbol, _)| symbol),
@@ -341,7 +327,7 @@ impl Session {
             ClientMessage::Subscribe(message) => self.subscribe(id, &message),
             ClientMessage::Unsubscribe(message) => self.unsubscribe(id, &message),
             ClientMessage::ListSubscriptions(_) => {
-                let payload = self.list(Vec::new());
+                let payload = self.followed.list(Vec::new());
                 vec![Action::Send(ServerMessage::Subscriptions(Subscriptions { id, payload }))]
             }
             ClientMessage::Ping(_) => {
@@ -365,7 +351,7 @@ impl Session {
     fn follow(&mut self, id: u64, batch: bool, requests: &[FeedRequest]) -> Action {
         let mut following = Following { id, batch, feeds: Vec::new(), rejected: Vec::new() };
         for request in requests {
-            match self.take_up(request) {
+            match self.followed.take_up(request, &self.rules) {
                 Ok((feed, position)) => {
                     following.feeds.retain(|(earlier, _)| *earlier != feed);
                     following.feeds.push((feed, position));
@@ -376,34 +362,12 @@ impl Session {
         Action::Follow(following)
     }
 
-    fn take_up(&mut self, request: &FeedRequest) -> Result<(Feed, Position), Refusal> {
-        let symbol = self.known_symbol(&request.symbol)?;
-        let strategy = known_strategy(request)?.unwrap_or_default();
-        let feed = Feed { symbol, strategy };
-        let held = self.feeds.iter().position(|other| *other == feed);
-        if let Some(index) = held {
-            self.feeds.remove(index);
-        } else if self.feeds.len() >= self.rules.limits.subscriptions_per_connection as usize {
-            return Err(Refusal::SubscriptionLimit(self.rules.limits.subscriptions_per_connection));
-        }
-        self.feeds.push(feed);
-        let position = match (request.since, held) {
-            (Some(since), _) => Position::Since(since),
-            (None, Some(_)) => Position::Current,
-            (None, None) => Position::Latest,
-        };
-        Ok((feed, position))
-    }
-
     fn unsubscribe(&mut self, id: u64, message: &Unsubscribe) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut rejections = Vec::new();
         for request in message.requests() {
-            match self.matching(&request) {
-                Ok(feeds) => {
-                    self.feeds.retain(|feed| !feeds.contains(feed));
-                    actions.extend(feeds.into_iter().map(Action::Unfollow));
-                }
+            match self.followed.give_up(&request, &self.rules) {
+                Ok(feeds) => actions.extend(feeds.into_iter().map(Action::Unfollow)),
                 Err(refusal) => rejections.push(rejected(&request, &refusal)),
             }
         }
@@ -416,30 +380,9 @@ impl Session {
             id,
             symbol: named(&message.symbol).and_then(|symbol| symbol.parse().ok()),
             strategy: named(&message.strategy).and_then(|strategy| strategy.parse().ok()),
-            payload: self.list(rejections),
+            payload: self.followed.list(rejections),
         })));
         actions
-    }
-
-    /// The held feeds that an `unsubscribe` means: one, or every strategy of a symbol.
-    fn matching(&self, request: &FeedRequest) -> Result<Vec<Feed>, Refusal> {
-        let symbol = self.known_symbol(&request.symbol)?;
-        let strategy = known_strategy(request)?;
-        let wanted = |feed: &&Feed| feed.symbol == symbol && strategy.is_none_or(|s| s == feed.strategy);
-        let feeds: Vec<_> = self.feeds.iter().filter(wanted).copied().collect();
-        if feeds.is_empty() {
-            let what = strategy.map_or_else(|| symbol.to_string(), |strategy| format!("{symbol}/{strategy}"));
-            return Err(Refusal::NotSubscribed(what));
-        }
-        Ok(feeds)
-    }
-
-    fn known_symbol(&self, text: &str) -> Result<Symbol, Refusal> {
-        let symbol = text.parse().ok().filter(|symbol| self.rules.symbols.contains(symbol));
-        symbol.ok_or_else(|| Refusal::UnknownSymbol {
-            symbol: text.to_owned(),
-            available: self.rules.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(", "),
-        })
     }
 
     fn interval_ms(&self, strategy: Strategy) -> u64 {
@@ -510,32 +453,6 @@ impl Session {
             },
         })
     }
-
-    fn summary(&self) -> (Vec<Symbol>, BTreeMap<Symbol, Strategy>) {
-        let mut symbols = Vec::new();
-        for feed in &self.feeds {
-            if !symbols.contains(&feed.symbol) {
-                symbols.push(feed.symbol);
-            }
-        }
-        (symbols, self.feeds.iter().map(|feed| (feed.symbol, feed.strategy)).collect())
-    }
-
-    fn list(&self, rejected: Vec<RejectedSubscription>) -> SubscriptionList {
-        let (subscribed, strategies) = self.summary();
-        let reference = |feed: &Feed| SubscriptionRef { symbol: feed.symbol, strategy: feed.strategy };
-        SubscriptionList {
-            subscribed,
-            strategies,
-            subscriptions: self.feeds.iter().map(reference).collect(),
-            rejected,
-        }
-    }
-}
-
-fn known_strategy(request: &FeedRequest) -> Result<Option<Strategy>, Refusal> {
-    let unknown = |_| Refusal::UnknownStrategy(request.strategy.clone().unwrap_or_default());
-    request.parse_strategy().map_err(unknown)
 }
 
 fn expires_in_ms(identity: &Identity, wall_ms: i64) -> u64 {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::{Strategy as _, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
+use tidegate_protocol::Limits;
 
 use super::*;
 
@@ -376,7 +377,7 @@ proptest! {
                 }
             }
             prop_assert!(model.len() <= 10);
-            let held: std::collections::BTreeSet<_> = session.feeds.iter().collect();
+            let held: std::collections::BTreeSet<_> = session.followed.feeds().iter().collect();
             prop_assert_eq!(held, model.iter().collect());
             let recent = accepted_ms.iter().filter(|at| **at + 60_000 > now_ms).count();
             prop_assert!(recent <= 30);
