@@ -19,19 +19,10 @@ const SECONDS_PER_MINUTE: u64 = 60;
 /// The symbols that are simulated when none are named.
 const DEFAULT_SYMBOLS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
 
-/// Opens the simulator. At another speed than 1, market time and wall time agree at the midnight (UTC) before
-/// the start: a restart on the same day goes on where it would have been.
+/// Opens the simulator at the market time that belongs to `wall_ms`.
 #[must_use]
 pub fn open(seed: u64, symbols: &[Symbol], speed: f64, wall_ms: i64) -> Opened {
-    #[expect(clippy::float_cmp, reason = "exactly real time")]
-    let now_ms = if speed == 1.0 {
-        wall_ms
-    } else {
-        let midnight_ms = wall_ms - wall_ms.rem_euclid(DAY_MS);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a day times 10000")]
-        let ahead_ms = ((wall_ms - midnight_ms) as f64 * speed) as i64;
-        midnight_ms + ahead_ms
-    };
+    let now_ms = market_ms(wall_ms, speed);
     let symbols = if symbols.is_empty() {
         DEFAULT_SYMBOLS.map(|symbol| symbol.parse().expect("a symbol")).to_vec()
     } else {
@@ -40,6 +31,19 @@ pub fn open(seed: u64, symbols: &[Symbol], speed: f64, wall_ms: i64) -> Opened {
     let clock = MarketClock::new(now_ms, speed);
     let sources = symbols.into_iter().map(|symbol| source(seed, symbol, clock, now_ms)).collect();
     Opened { sources, clock, description: format!("simulator, seed {seed}") }
+}
+
+/// Market time at `wall_ms`. At another speed than 1, the two agree at the midnight (UTC) before: a restart on
+/// the same day goes on where the market would have been.
+fn market_ms(wall_ms: i64, speed: f64) -> i64 {
+    #[expect(clippy::float_cmp, reason = "exactly real time")]
+    if speed == 1.0 {
+        return wall_ms;
+    }
+    let midnight_ms = wall_ms - wall_ms.rem_euclid(DAY_MS);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a day times 10000")]
+    let passed_ms = ((wall_ms - midnight_ms) as f64 * speed) as i64;
+    midnight_ms + passed_ms
 }
 
 fn source(seed: u64, symbol: Symbol, clock: MarketClock, now_ms: i64) -> Source {
@@ -379,8 +383,8 @@ mod tests {
     #[test]
     fn a_restart_at_another_speed_goes_on_where_it_would_have_been() {
         let midnight_ms = 1_763_683_200_000;
-        let first = open(1, &[], 60.0, midnight_ms + 3_600_000).clock.now_ms();
-        let second = open(1, &[], 60.0, midnight_ms + 3_610_000).clock.now_ms();
-        assert!((second - first - 600_000).abs() < 1_000, "{}", second - first);
+        assert_eq!(market_ms(midnight_ms + 3_600_000, 1.0), midnight_ms + 3_600_000);
+        assert_eq!(market_ms(midnight_ms + 3_600_000, 60.0), midnight_ms + 216_000_000);
+        assert_eq!(market_ms(midnight_ms + 3_610_000, 60.0), midnight_ms + 216_600_000);
     }
 }
