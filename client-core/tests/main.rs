@@ -1,0 +1,11 @@
+//! The machine from outside: scripted conversations, storms, replays, and a random simulation of everything.
+
+mod close_codes;
+mod connecting;
+mod feeds;
+mod liveness;
+mod page;
+mod replay;
+mod rig;
+mod storms;
+mod tokens;
