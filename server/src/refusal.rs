@@ -52,6 +52,10 @@ pub enum Refusal {
     MessageTooLarge(u32),
     /// A binary frame.
     Binary,
+    /// A text frame that is not UTF-8.
+    NotUtf8,
+    /// A frame that breaks RFC 6455.
+    BrokenFrame,
     /// Too slow to read what it asked for.
     TooSlow,
 }
@@ -73,7 +77,9 @@ impl Refusal {
             Self::UnknownSymbol { .. } => ErrorCode::UnknownSymbol,
             Self::UnknownStrategy(_) => ErrorCode::UnknownStrategy,
             Self::NotSubscribed(_) => ErrorCode::NotSubscribed,
-            Self::InvalidMessage(_) | Self::Binary => ErrorCode::InvalidMessage,
+            Self::InvalidMessage(_) | Self::Binary | Self::NotUtf8 | Self::BrokenFrame => {
+                ErrorCode::InvalidMessage
+            }
             Self::MessageTooLarge(_) => ErrorCode::MessageTooLarge,
             Self::NodeFull | Self::TooSlow => ErrorCode::Internal,
         }
@@ -118,6 +124,8 @@ impl Refusal {
             Self::InvalidMessage(problem) => format!("Invalid message: {problem}"),
             Self::MessageTooLarge(limit) => format!("Message too large: maximum {limit} bytes"),
             Self::Binary => "Binary frames are not spoken here: send JSON as text".into(),
+            Self::NotUtf8 => "A text frame is not UTF-8".into(),
+            Self::BrokenFrame => "A frame breaks the WebSocket protocol".into(),
             Self::TooSlow => "The connection reads too slowly".into(),
         }
     }
@@ -146,6 +154,8 @@ impl Refusal {
             Self::MessageTooLarge(_) => (CloseCode::MESSAGE_TOO_BIG, CloseReason::MessageTooBig),
             Self::TooSlow | Self::NodeFull => (CloseCode::TRY_AGAIN_LATER, CloseReason::TooSlow),
             Self::Binary => return (CloseCode::UNSUPPORTED_DATA, ""),
+            Self::NotUtf8 => return (CloseCode::INVALID_DATA, ""),
+            Self::BrokenFrame => return (CloseCode::PROTOCOL_ERROR, ""),
             _ => (CloseCode::FORBIDDEN, CloseReason::AccessDenied),
         };
         (code, reason.as_str())

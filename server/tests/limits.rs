@@ -2,6 +2,8 @@
 
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::support::{Gateway, WALLET, token};
 
@@ -76,6 +78,10 @@ async fn oversized_and_binary_messages_close_their_own_connection_and_no_other()
     let mut client = gateway.signed_in().await;
     client.send(Message::binary(vec![1, 2, 3])).await;
     assert_eq!(client.closed().await, (1003, String::new()));
+    let mut client = gateway.signed_in().await;
+    let not_utf8 = Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true);
+    client.send(Message::Frame(not_utf8)).await;
+    assert_eq!(client.closed().await, (1007, String::new()));
     bystander.ask(json!({"type": "ping"}), "pong").await;
     gateway.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The gateway over real sockets: what a client, a browser or an operator meets.
 
+mod architecture;
 mod command_line;
 mod handshake;
 mod http;

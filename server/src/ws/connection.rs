@@ -8,6 +8,7 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tidegate_protocol::{CloseCode, Feed, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
 
 use super::permits::{Notice, NoticeSender, Permit};
@@ -77,9 +78,34 @@ struct Ended;
 
 type Step = Result<(), Ended>;
 
+/// What is wrong with what came over a socket.
+pub trait Faulty {
+    /// The refusal to tell the peer; none if there is nobody left to tell.
+    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal>;
+}
+
+impl Faulty for tungstenite::Error {
+    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal> {
+        match self {
+            Self::Capacity(_) => Some(Refusal::MessageTooLarge(max_message_bytes)),
+            Self::Utf8(_) => Some(Refusal::NotUtf8),
+            Self::Protocol(_) => Some(Refusal::BrokenFrame),
+            _ => None,
+        }
+    }
+}
+
+impl Faulty for axum::Error {
+    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal> {
+        let inner = std::error::Error::source(self)?.downcast_ref::<tungstenite::Error>()?;
+        inner.refusal(max_message_bytes)
+    }
+}
+
 impl<S, E> Connection<S>
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
+    E: Faulty,
 {
     /// A connection that has just been upgraded.
     pub fn new(app: Arc<App>, socket: S, kind: ClientKind, admission: Admission) -> Self {
@@ -154,7 +180,7 @@ where
         let now_ms = self.now_ms();
         let actions = match incoming {
             Some(Ok(Message::Text(text))) => self.session.handle_text(&text, now_ms, wall_ms()),
-            Some(Ok(Message::Binary(_))) => self.session.handle_binary(),
+            Some(Ok(Message::Binary(_))) => self.session.handle_fault(&Refusal::Binary),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
                 self.session.handle_control(now_ms);
                 Vec::new()
@@ -164,8 +190,10 @@ where
                 let _ = timeout(CLOSE_LINGER, self.socket.close()).await;
                 return Err(Ended);
             }
-            // A message over the codec's limit, or a frame that breaks the protocol.
-            Some(Err(_)) => self.session.handle_oversized(),
+            Some(Err(fault)) => match fault.refusal(self.app.rules.limits.max_message_bytes) {
+                Some(refusal) => self.session.handle_fault(&refusal),
+                None => return Err(Ended),
+            },
             None => return Err(Ended),
         };
         self.perform(actions).await

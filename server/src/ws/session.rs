@@ -135,7 +135,8 @@ impl Session {
             return Vec::new();
         }
         if text.len() > self.rules.limits.max_message_bytes as usize {
-            return self.handle_oversized();
+            let limit = self.rules.limits.max_message_bytes;
+            return self.handle_fault(&Refusal::MessageTooLarge(limit));
         }
         match ClientMessage::parse(text) {
             Ok(ClientMessage::Authenticate(message)) => vec![Action::Verify(message)],
@@ -147,15 +148,15 @@ impl Session {
         }
     }
 
-    /// A message larger than the limit came, whole or not.
-    pub fn handle_oversized(&mut self) -> Vec<Action> {
-        self.refuse_and_close(0, &Refusal::MessageTooLarge(self.rules.limits.max_message_bytes))
-    }
-
-    /// A binary frame came.
-    pub fn handle_binary(&mut self) -> Vec<Action> {
-        let (code, reason) = Refusal::Binary.close();
-        vec![self.close(code, reason)]
+    /// Something came that is no message: too large, binary, not UTF-8, or a frame that breaks the protocol.
+    pub fn handle_fault(&mut self, refusal: &Refusal) -> Vec<Action> {
+        match refusal {
+            Refusal::MessageTooLarge(_) => self.refuse_and_close(0, refusal),
+            _ => {
+                let (code, reason) = refusal.close();
+                vec![self.close(code, reason)]
+            }
+        }
     }
 
     /// A control frame came.

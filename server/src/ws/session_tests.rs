@@ -316,7 +316,13 @@ fn an_oversized_or_binary_message_is_closed_with_its_own_code() {
     assert_eq!(types(&session.handle_text(&fits, 0, WALL_MS)), ["pong"]);
     let over = fits + " ";
     assert_eq!(types(&session.handle_text(&over, 0, WALL_MS)), ["error", "close 1009 Message too big"]);
-    assert_eq!(types(&live(ClientKind::V1).handle_binary()), ["close 1003 "]);
+    for (fault, close) in [
+        (Refusal::Binary, "close 1003 "),
+        (Refusal::NotUtf8, "close 1007 "),
+        (Refusal::BrokenFrame, "close 1002 "),
+    ] {
+        assert_eq!(types(&live(ClientKind::V1).handle_fault(&fault)), [close]);
+    }
 }
 
 #[test]
