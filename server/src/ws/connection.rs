@@ -311,3 +311,7 @@ fn reconnect_after_ms() -> u64 {
     let random = getrandom::u32().unwrap_or_default();
     200 + u64::from(random) % RECONNECT_SPREAD_MS
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

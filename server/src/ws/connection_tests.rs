@@ -1,0 +1,230 @@
+//! A connection on an in-memory transport and virtual time.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use serde_json::{Value, json};
+use tidegate_protocol::{Pong, Strategy};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::*;
+use crate::auth::Identity;
+use crate::config::Config;
+
+/// Far in the future.
+const FIRST_SEQ: u64 = 8_000_000_000_000_000;
+
+/// Both directions of a socket that never fails, and takes nothing while it is stalled.
+struct Wire {
+    from_client: UnboundedReceiver<Message>,
+    to_client: UnboundedSender<Message>,
+    stalled: Arc<AtomicBool>,
+}
+
+impl Stream for Wire {
+    type Item = Result<Message, tungstenite::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.from_client.poll_recv(context).map(|message| message.map(Ok))
+    }
+}
+
+impl Sink<Message> for Wire {
+    type Error = tungstenite::Error;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.stalled.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
+        let _ = self.to_client.send(message);
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.poll_ready(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+struct Harness {
+    app: Arc<App>,
+    stop: watch::Sender<bool>,
+}
+
+struct Peer {
+    to_server: UnboundedSender<Message>,
+    from_server: UnboundedReceiver<Message>,
+    stalled: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Harness {
+    async fn new() -> Self {
+        let mut config = Config::default();
+        config.market.symbols = vec!["BTCUSDT".parse().unwrap()];
+        let (stop, stopping) = watch::channel(false);
+        let opened = crate::open_market(&config).await.unwrap();
+        let (app, _pipelines) = crate::build(config, opened, stopping).await.unwrap();
+        Self { app, stop }
+    }
+
+    /// A v1 connection; signed in if `user` is given.
+    fn connect(&self, user: Option<&str>) -> Peer {
+        let (to_server, from_client) = unbounded_channel();
+        let (to_client, from_server) = unbounded_channel();
+        let stalled = Arc::<AtomicBool>::default();
+        let wire = Wire { from_client, to_client, stalled: Arc::clone(&stalled) };
+        let place = Arc::clone(&self.app.connections).try_acquire_owned().unwrap();
+        let admission = Admission::new(Uuid::now_v7(), None, place);
+        let connection = Connection::new(Arc::clone(&self.app), wire, ClientKind::V1, admission);
+        let expires_at_ms = wall_ms() + 3_600_000;
+        let verdict = user.map(|user| Ok(Identity { user_id: user.into(), roles: vec![], expires_at_ms }));
+        let task = tokio::spawn(connection.run(verdict));
+        Peer { to_server, from_server, stalled, task }
+    }
+
+    /// Publishes a stand-in for a signal, later than all that the simulator has published.
+    fn publish(&self, number: u64) {
+        let seq = FIRST_SEQ + number;
+        let feed = Feed { symbol: "BTCUSDT".parse().unwrap(), strategy: Strategy::Momentum };
+        let message = |prev: u64| ServerMessage::Pong(Pong { id: number, server_time: prev.to_string() });
+        self.app.hub.publish(feed, seq, message);
+    }
+}
+
+impl Peer {
+    fn say(&self, message: &Value) {
+        self.to_server.send(Message::text(message.to_string())).unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        loop {
+            match self.from_server.recv().await.expect("the connection lives") {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) => self.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap(),
+                other => panic!("a message was expected, not {other:?}"),
+            }
+        }
+    }
+
+    /// The close code, after whatever comes first.
+    async fn closed(&mut self) -> u16 {
+        loop {
+            if let Message::Close(Some(frame)) = self.from_server.recv().await.expect("a close frame") {
+                return frame.code;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_connection_is_closed_at_five_seconds_exactly() {
+    let harness = Harness::new().await;
+    let started = Instant::now();
+    let mut peer = harness.connect(None);
+    assert_eq!(peer.hear().await["payload"]["code"], "auth_timeout");
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+    assert_eq!(peer.closed().await, 4030);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reply_comes_first_then_the_backlog_then_what_is_live() {
+    let harness = Harness::new().await;
+    (1..=3).for_each(|seq| harness.publish(seq));
+    let mut peer = harness.connect(Some("a"));
+    assert_eq!(peer.hear().await["type"], "connected");
+    peer.say(
+        &json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum", "since": FIRST_SEQ + 1}),
+    );
+    assert_eq!(peer.hear().await["type"], "subscribed");
+    harness.publish(4);
+    for seq in 2..=4 {
+        assert_eq!(peer.hear().await["id"], seq);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_lives_on_heartbeats_and_pings_until_its_token_ends() {
+    let harness = Harness::new().await;
+    let started = Instant::now();
+    let mut peer = harness.connect(Some("a"));
+    let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+    let last = loop {
+        let message = peer.hear().await;
+        let kind = message["type"].as_str().unwrap().to_owned();
+        *kinds.entry(kind.clone()).or_default() += 1;
+        if kind == "error" {
+            break message;
+        }
+    };
+    assert_eq!(last["payload"]["code"], "token_expired");
+    assert_eq!(peer.closed().await, 4002);
+    assert_eq!(kinds["token_expiring"], 1);
+    assert!((60..=144).contains(&kinds["heartbeat"]), "{kinds:?}");
+    let lived = started.elapsed();
+    assert!(lived <= Duration::from_secs(3_600) && lived > Duration::from_secs(3_598), "{lived:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_nothing_is_closed_after_ten_seconds_and_delays_nobody() {
+    let harness = Harness::new().await;
+    let (mut slow, mut fast) = (harness.connect(Some("a")), harness.connect(Some("b")));
+    for peer in [&mut slow, &mut fast] {
+        peer.hear().await;
+        peer.say(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum"}));
+        assert_eq!(peer.hear().await["type"], "subscribed");
+        assert_eq!(peer.hear().await["type"], "momentum_indicator", "the latest");
+    }
+    slow.stalled.store(true, Ordering::Relaxed);
+    let started = Instant::now();
+    for seq in 1..=100 {
+        harness.publish(seq);
+        assert_eq!(fast.hear().await["id"], seq);
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO, "virtual time stood still for the fast reader");
+    slow.task.await.unwrap();
+    let cut = started.elapsed();
+    assert!(cut >= WRITE_DEADLINE && cut <= WRITE_DEADLINE + CLOSE_LINGER, "{cut:?}");
+    let feed = Feed { symbol: "BTCUSDT".parse().unwrap(), strategy: Strategy::Momentum };
+    assert_eq!(harness.app.hub.followers(feed), 1, "it follows nothing any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_a_connection_holds_is_given_back() {
+    let harness = Harness::new().await;
+    let all = harness.app.connections.available_permits();
+    let mut peer = harness.connect(None);
+    let token = harness.app.tokens.mint("0xsomebody", &[], wall_ms()).token;
+    peer.say(&json!({"type": "authenticate", "token": token,
+        "subscriptions": [{"symbol": "BTCUSDT", "strategy": "momentum"}]}));
+    for kind in ["authenticated", "connected", "subscribed"] {
+        assert_eq!(peer.hear().await["type"], kind);
+    }
+    assert_eq!((harness.app.permits.count(), harness.app.connections.available_permits()), (1, all - 1));
+    drop(peer.to_server);
+    peer.task.await.unwrap();
+    assert_eq!((harness.app.permits.count(), harness.app.connections.available_permits()), (0, all));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_gateway_says_goodbye_to_every_connection() {
+    let harness = Harness::new().await;
+    let mut peers: Vec<_> = (0..50).map(|index| harness.connect(Some(&format!("user {index}")))).collect();
+    for peer in &mut peers {
+        peer.hear().await;
+    }
+    harness.stop.send(true).unwrap();
+    let mut waits = std::collections::BTreeSet::new();
+    for peer in &mut peers {
+        let away = peer.hear().await;
+        assert_eq!(away["type"], "going_away");
+        waits.insert(away["payload"]["reconnect_after_ms"].as_u64().unwrap());
+        assert_eq!(peer.closed().await, 1012);
+    }
+    assert!(waits.len() > 25, "they come back spread out: {waits:?}");
+}
