@@ -6,9 +6,12 @@ use tidegate_protocol::{Strategy, Symbol};
 
 use crate::candle::{Candle, MarketEvent};
 use crate::evaluation::{Evaluation, Moment, Signal};
+use crate::market::Market;
 use crate::minutes::{Close, Minutes};
+use crate::momentum::Momentum;
 use crate::number::TickSize;
 use crate::parameters::{InvalidParameter, Parameters};
+use crate::range::Range;
 use crate::refusal::{Counts, Handled, Refusal};
 use crate::scalp::Scalp;
 use crate::time::{HALF_MINUTE_MS, MINUTE_MS};
@@ -23,7 +26,10 @@ pub struct Engine {
     symbol: Symbol,
     stale_after_ms: u64,
     minutes: Minutes,
+    market: Market,
     scalp: Scalp,
+    momentum: Momentum,
+    range: Range,
     /// The next evaluation instant; nothing before the first event.
     next_due_ms: Option<u64>,
     /// Until when the close before that instant is awaited.
@@ -51,8 +57,11 @@ impl Engine {
         Ok(Self {
             symbol,
             stale_after_ms: parameters.data.stale_after_ms,
+            market: Market::new(&parameters, tick),
             minutes: Minutes::new(parameters.data),
             scalp: Scalp::new(symbol, tick, parameters.scalp),
+            momentum: Momentum::new(symbol, tick, parameters.momentum),
+            range: Range::new(symbol, tick, parameters.range, parameters.detectors),
             next_due_ms: None,
             awaited_until_ms: None,
             ready: VecDeque::new(),
@@ -184,11 +193,20 @@ impl Engine {
 
     /// Tells every strategy of a closed minute.
     fn update(&mut self, candle: &Candle) {
+        self.market.update(candle);
         self.scalp.update(candle);
+        self.momentum.update(candle);
+        self.range.update(candle, &self.market);
     }
 
     fn evaluate(&mut self, time_ms: u64) {
         let Some(moment) = self.moment(time_ms) else { return };
+        if moment.running.is_none() {
+            let (payload, send) = self.range.evaluate(&moment, &self.market);
+            self.say(Strategy::RangeTrading, time_ms, Signal::RangeTrading(Box::new(payload)), send);
+            let momentum = Signal::Momentum(self.momentum.evaluate(&moment, &self.market));
+            self.say(Strategy::Momentum, time_ms, momentum, true);
+        }
         let scalp = Signal::Scalp(self.scalp.evaluate(&moment));
         self.say(Strategy::Scalp, time_ms, scalp, true);
     }

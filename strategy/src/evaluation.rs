@@ -1,8 +1,9 @@
 //! What an evaluation starts from and what it yields.
 
-use tidegate_protocol::{MomentumIndicator, RangePayload, ScalpIndicator, Side, Strategy};
+use tidegate_protocol::{Confidence, MomentumIndicator, RangePayload, ScalpIndicator, Side, Strategy};
 
 use crate::candle::Candle;
+use crate::direction::Direction;
 
 /// What one strategy says at one instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +63,22 @@ pub(crate) struct Moment {
     pub(crate) running: Option<Candle>,
     /// Seconds since the last event, if that is too long.
     pub(crate) stale_seconds: Option<u64>,
+}
+
+/// What a strategy decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Advice {
+    /// Which way; nothing is NEUTRAL.
+    pub(crate) direction: Option<Direction>,
+    pub(crate) confidence: Confidence,
+    pub(crate) reasoning: String,
+}
+
+impl Advice {
+    /// To stay out.
+    pub(crate) const fn neutral(reasoning: String) -> Self {
+        Self { direction: None, confidence: Confidence::Low, reasoning }
+    }
 }
 
 /// Why no strategy may advise anything yet, or any more.

@@ -1,58 +1,27 @@
 //! Indicators of closed candles: constant time and memory per update, seeded and smoothed as TA-Lib does, so
 //! that figures agree with charts. Nothing here rounds.
 
-/// Exponential moving average: the mean of the first `period` values, then `e += (x − e)·2/(period + 1)`.
-#[derive(Clone, Debug)]
-pub(crate) struct Ema {
-    period: usize,
-    alpha: f64,
-    seen: usize,
-    sum: f64,
-    value: Option<f64>,
+mod adx;
+mod atr;
+mod ema;
+mod macd;
+mod rsi;
+
+pub use adx::Adx;
+pub use atr::Atr;
+pub use ema::Ema;
+pub use macd::Macd;
+pub use rsi::Rsi;
+
+use crate::candle::Candle;
+
+/// How far a candle reached, counted from the close before it: `max(high, previous close) − min(low, previous
+/// close)`, in the quote currency (Wilder's true range).
+fn true_range(candle: &Candle, previous_close: f64) -> f64 {
+    candle.high.max(previous_close) - candle.low.min(previous_close)
 }
 
-impl Ema {
-    /// An average over `period` values.
-    pub(crate) fn new(period: usize) -> Self {
-        Self { period, alpha: 2.0 / (period as f64 + 1.0), seen: 0, sum: 0.0, value: None }
-    }
-
-    /// Adds a value.
-    pub(crate) fn update(&mut self, x: f64) {
-        if let Some(value) = self.peek(x) {
-            self.value = Some(value);
-            return;
-        }
-        self.seen += 1;
-        self.sum += x;
-        if self.seen == self.period {
-            self.value = Some(self.sum / self.period as f64);
-        }
-    }
-
-    /// The average, once there are `period` values.
-    pub(crate) const fn value(&self) -> Option<f64> {
-        self.value
-    }
-
-    /// What the average would be if `x` came next; nothing before the first average.
-    pub(crate) fn peek(&self, x: f64) -> Option<f64> {
-        self.value.map(|value| value + (x - value) * self.alpha)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_average_starts_as_the_mean_and_then_follows() {
-        let mut ema = Ema::new(3);
-        for (x, expected) in [(1.0, None), (2.0, None), (6.0, Some(3.0)), (5.0, Some(4.0))] {
-            ema.update(x);
-            assert_eq!(ema.value(), expected);
-        }
-        assert_eq!(ema.peek(8.0), Some(6.0));
-        assert_eq!(ema.value(), Some(4.0), "peeking changes nothing");
-    }
+/// Wilder's smoothing of an average over `period` values: `(previous·(period − 1) + x)/period`.
+fn wilder(previous: f64, x: f64, period: usize) -> f64 {
+    (previous * (period as f64 - 1.0) + x) / period as f64
 }

@@ -23,15 +23,22 @@
 //! ```
 
 mod candle;
+mod direction;
 mod engine;
 mod evaluation;
-mod indicator;
+pub mod indicator;
+mod levels;
+mod market;
 mod minutes;
+mod momentum;
 mod number;
 mod order;
 mod parameters;
+mod profile;
+mod range;
 mod refusal;
 mod scalp;
+mod structure;
 mod time;
 mod window;
 

@@ -3,7 +3,8 @@
 use tidegate_protocol::{Confidence, ScalpIndicator, Side, Symbol};
 
 use crate::candle::Candle;
-use crate::evaluation::{Hold, Moment};
+use crate::direction::Direction;
+use crate::evaluation::{Advice, Hold, Moment};
 use crate::indicator::Ema;
 use crate::number::{TickSize, round};
 use crate::order::{Bracket, Distances};
@@ -53,11 +54,11 @@ impl Scalp {
     pub(crate) fn evaluate(&self, moment: &Moment) -> ScalpIndicator {
         let view = self.view(moment);
         let hold = Hold::of(moment, self.candles, self.parameters.candles_needed);
-        let (side, confidence, reasoning) = match hold {
-            Some(hold) => (Side::Neutral, Confidence::Low, hold.reasoning()),
+        let advice = match hold {
+            Some(hold) => Advice::neutral(hold.reasoning()),
             None => self.decide(&view),
         };
-        self.indicator(moment.time_ms, &view, side, confidence, reasoning)
+        self.indicator(moment.time_ms, &view, advice)
     }
 
     fn view(&self, moment: &Moment) -> View {
@@ -70,21 +71,21 @@ impl Scalp {
         View { price, ema, range, deviation_percent: (price - ema) / ema * 100.0 }
     }
 
-    fn decide(&self, view: &View) -> (Side, Confidence, String) {
-        let (deviation, distance) = (view.deviation_percent, view.deviation_percent.abs());
-        let position = view.range.position(view.price);
+    fn decide(&self, view: &View) -> Advice {
+        let distance = view.deviation_percent.abs();
         let threshold = self.parameters.threshold_percent;
-        // How far the price still is from the edge that it should turn at.
-        let (side, from_edge, place, edge) = if deviation <= -threshold {
-            (Side::Long, position, "below", "bottom")
-        } else if deviation >= threshold {
-            (Side::Short, 1.0 - position, "above", "top")
+        let direction = if view.deviation_percent <= -threshold {
+            Direction::Long
+        } else if view.deviation_percent >= threshold {
+            Direction::Short
         } else {
-            let reasoning =
-                format!("Price trading at EMA (deviation: {distance:.2}%). Waiting for clearer setup.");
-            return (Side::Neutral, Confidence::Low, reasoning);
+            let deviation = format!("Price trading at EMA (deviation: {distance:.2}%).");
+            return Advice::neutral(deviation + " Waiting for clearer setup.");
         };
-        let confidence = self.confidence(from_edge, distance);
+        let position = view.range.position(view.price);
+        // How far the price still is from the edge that it should turn at.
+        let confidence = self.confidence(direction.pick(position, 1.0 - position), distance);
+        let (place, edge) = direction.pick(("below", "bottom"), ("above", "top"));
         let ema = self.tick.text(view.ema);
         let mut reasoning = format!("Price {distance:.2}% {place} EMA ({ema}). Mean reversion opportunity.");
         if confidence == Confidence::High {
@@ -92,7 +93,7 @@ impl Scalp {
             reasoning +=
                 &format!(" Price in {edge} {part:.0}% of {}min range.", self.parameters.range_candles);
         }
-        (side, confidence, reasoning)
+        Advice { direction: Some(direction), confidence, reasoning }
     }
 
     fn confidence(&self, from_edge: f64, distance_percent: f64) -> Confidence {
@@ -105,30 +106,24 @@ impl Scalp {
         }
     }
 
-    fn indicator(
-        &self,
-        time_ms: u64,
-        view: &View,
-        side: Side,
-        confidence: Confidence,
-        reasoning: String,
-    ) -> ScalpIndicator {
+    fn indicator(&self, time_ms: u64, view: &View, advice: Advice) -> ScalpIndicator {
         let &ScalpParameters { offset_percent, target_percent, stop_percent, .. } = &self.parameters;
         let distances = Distances { offset_percent, target_percent, stop_percent };
-        let Bracket { limit, target, stop } = Bracket::new(side, view.price, distances, self.tick);
+        let bracket = advice.direction.map(|way| Bracket::new(way, view.price, distances, self.tick));
+        let Bracket { limit, target, stop } = bracket.unwrap_or_default();
         ScalpIndicator {
             symbol: self.symbol,
             timestamp: timestamp(time_ms),
             current_price: self.tick.round(view.price),
             ema_1min: round(view.ema, self.tick.decimals() + 2),
-            side,
+            side: advice.direction.map_or(Side::Neutral, Direction::side),
             limit_price: limit,
             tp_price: target,
             sl_price: stop,
             tp_percent: target_percent,
             sl_percent: stop_percent,
-            confidence,
-            reasoning,
+            confidence: advice.confidence,
+            reasoning: advice.reasoning,
             expected_hold_minutes: self.parameters.hold_minutes,
             range_high_5min: self.tick.round(view.range.high),
             range_low_5min: self.tick.round(view.range.low),

@@ -63,6 +63,16 @@ impl PriceRange {
             ((price - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
         }
     }
+
+    /// High minus low.
+    pub(crate) fn size(&self) -> f64 {
+        self.high - self.low
+    }
+
+    /// The size in percent of the low.
+    pub(crate) fn size_percent(&self) -> f64 {
+        self.size() / self.low * 100.0
+    }
 }
 
 /// Whatever the new value beats can never be the extreme again.
@@ -115,5 +125,6 @@ mod tests {
         let range = PriceRange { high: 110.0, low: 100.0 };
         assert_eq!([90.0, 105.0, 120.0].map(|price| range.position(price)), [0.0, 0.5, 1.0]);
         assert_eq!(PriceRange { high: 1.0, low: 1.0 }.position(1.0), 0.5);
+        assert_eq!(range.size_percent(), 10.0);
     }
 }

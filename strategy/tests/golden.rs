@@ -21,6 +21,32 @@ fn scalp_says_what_the_reference_says_over_a_real_day() {
     check_shared("scalp.start1500.n1440", 2880);
 }
 
+#[test]
+fn momentum_says_what_the_reference_says_over_five_synthetic_days() {
+    check(&own("synth-seed1-7200.csv.gz"), &own("synth-seed1-7200.momentum.jsonl.gz"), "TESTUSDT", 0, 7200);
+}
+
+#[test]
+fn momentum_says_what_the_reference_says_over_two_real_days() {
+    check_shared("momentum.start1500.n2880", 2880);
+}
+
+#[test]
+fn range_trading_says_what_the_reference_says_over_five_synthetic_days() {
+    check(
+        &own("synth-seed1-7200.csv.gz"),
+        &own("synth-seed1-7200.range_trading.jsonl.gz"),
+        "TESTUSDT",
+        0,
+        7200,
+    );
+}
+
+#[test]
+fn range_trading_says_what_the_reference_says_over_two_real_days() {
+    check_shared("range_trading.start1500.n2880", 2880);
+}
+
 fn check_shared(name: &str, count: usize) {
     let data = shared("data/binance-um-BTCUSDT-1m-2025-06.csv.gz");
     let golden = shared(&format!("golden/binance-um-BTCUSDT.{name}.jsonl.gz"));

@@ -1,0 +1,330 @@
+//! `range_trading`: entries at the edges of the 24-hour range, every minute. Formulas: `docs/strategies.md`.
+
+mod setup;
+
+use tidegate_protocol::{
+    Confidence, Entry, OrderType, RangeData, RangePayload, RangeSummary, RangeWindow, Side, Symbol,
+    VolumeProfile,
+};
+
+use crate::candle::Candle;
+use crate::direction::Direction;
+use crate::evaluation::{Advice, Hold, Moment};
+use crate::levels;
+use crate::market::Market;
+use crate::number::{TickSize, round};
+use crate::parameters::{DetectorParameters, RangeParameters};
+use crate::time::timestamp;
+use crate::window::{PriceRange, RollingRange};
+use setup::{Setup, Volumes};
+
+/// The state of the strategy for one symbol.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    symbol: Symbol,
+    tick: TickSize,
+    parameters: RangeParameters,
+    detectors: DetectorParameters,
+    hour: RollingRange,
+    four_hours: RollingRange,
+    day: RollingRange,
+    /// The day without its last minutes.
+    earlier: RollingRange,
+    /// The state of the evaluation before.
+    previous: Option<State>,
+}
+
+/// What the market looks like to the strategy.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    time_ms: u64,
+    price: f64,
+    hour: PriceRange,
+    four_hours: PriceRange,
+    day: PriceRange,
+}
+
+/// What the strategy is doing: followers are told when this changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No or too little data.
+    Held,
+    /// A safety filter forbids trading, and which.
+    Paused(Pause),
+    /// Nothing to do yet.
+    Waiting,
+    /// A signal.
+    Trading(Direction),
+}
+
+/// A safety filter, with the side on which price left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Trend(Direction),
+    Breakout(Direction),
+    Volatility,
+    Oversized,
+}
+
+/// The outcome of one evaluation.
+struct Decision {
+    state: State,
+    advice: Advice,
+    /// In an entry zone only.
+    setup: Option<Setup>,
+}
+
+impl Range {
+    pub(crate) fn new(
+        symbol: Symbol,
+        tick: TickSize,
+        parameters: RangeParameters,
+        detectors: DetectorParameters,
+    ) -> Self {
+        Self {
+            symbol,
+            tick,
+            detectors,
+            hour: RollingRange::new(HOUR),
+            four_hours: RollingRange::new(FOUR_HOURS),
+            day: RollingRange::new(DAY),
+            earlier: RollingRange::new(DAY - parameters.breakout_excluded_minutes),
+            parameters,
+            previous: None,
+        }
+    }
+
+    /// Adds a closed minute, which the market knows already.
+    pub(crate) fn update(&mut self, candle: &Candle, market: &Market) {
+        self.hour.push(candle);
+        self.four_hours.push(candle);
+        self.day.push(candle);
+        let excluded = self.parameters.breakout_excluded_minutes + 1;
+        if let Some(index) = market.candles().checked_sub(excluded) {
+            self.earlier.push(&market.history()[index]);
+        }
+    }
+
+    /// What to do at the close of a minute, and whether followers are told.
+    pub(crate) fn evaluate(&mut self, moment: &Moment, market: &Market) -> (RangePayload, bool) {
+        let view = self.view(moment);
+        let decision = self.decide(&view, moment, market);
+        let side =
+            |state| if let State::Trading(direction) = state { direction.side() } else { Side::Neutral };
+        let previous = self.previous.replace(decision.state);
+        let sentiment_change = previous.is_some_and(|previous| side(previous) != side(decision.state));
+        let send = matches!(decision.state, State::Trading(_)) || previous != Some(decision.state);
+        (self.payload(&view, decision, sentiment_change), send)
+    }
+
+    fn view(&self, moment: &Moment) -> View {
+        let Moment { time_ms, price, .. } = *moment;
+        let range = |window: &RollingRange| window.range().unwrap_or(PriceRange { high: price, low: price });
+        let (hour, four_hours, day) = (range(&self.hour), range(&self.four_hours), range(&self.day));
+        View { time_ms, price, hour, four_hours, day }
+    }
+
+    fn decide(&self, view: &View, moment: &Moment, market: &Market) -> Decision {
+        if let Some(hold) = Hold::of(moment, market.candles(), self.parameters.candles_needed) {
+            return Decision { state: State::Held, advice: Advice::neutral(hold.reasoning()), setup: None };
+        }
+        if let Some((pause, reasoning)) = self.pause(view, market.change_percent(HOUR)) {
+            return Decision { state: State::Paused(pause), advice: Advice::neutral(reasoning), setup: None };
+        }
+        let Some(direction) = self.zone(view) else {
+            let place = view.day.position(view.price) * 100.0;
+            let reasoning = format!("Price mid-range ({place:.0}% of 24h range). Waiting for entry zone.");
+            return Decision { state: State::Waiting, advice: Advice::neutral(reasoning), setup: None };
+        };
+        let setup = Setup::new(direction, view, market, &self.parameters, &self.detectors, self.tick);
+        let (state, advice) = match self.obstacle(&setup) {
+            Some(obstacle) => {
+                let reasoning = format!("Price in {} zone but {obstacle}. Waiting.", direction.word());
+                (State::Waiting, Advice::neutral(reasoning))
+            }
+            None => (State::Trading(direction), self.entry(view, &setup)),
+        };
+        Decision { state, advice, setup: Some(setup) }
+    }
+
+    /// The first safety filter that forbids trading, in words.
+    fn pause(&self, view: &View, change_percent: f64) -> Option<(Pause, String)> {
+        let &RangeParameters { trend_max_percent, volatility_max_percent, size_max_percent, .. } =
+            &self.parameters;
+        let (hour_percent, day_percent) = (view.hour.size_percent(), view.day.size_percent());
+        if change_percent.abs() > trend_max_percent {
+            let direction = if change_percent > 0.0 { Direction::Long } else { Direction::Short };
+            return Some((Pause::Trend(direction), self.trend_text(direction, change_percent)));
+        }
+        if let Some((direction, level)) = self.breakout(view.price) {
+            return Some((Pause::Breakout(direction), self.breakout_text(direction, level)));
+        }
+        if hour_percent > volatility_max_percent {
+            let size = format!("1h range {hour_percent:.2}% (threshold: {volatility_max_percent:.1}%)");
+            return Some((
+                Pause::Volatility,
+                format!("🚫 EXTREME VOLATILITY: {size}. Range trading DISABLED."),
+            ));
+        }
+        if day_percent > size_max_percent {
+            let size = format!("24h range {day_percent:.2}% (threshold: {size_max_percent:.1}%)");
+            return Some((Pause::Oversized, format!("🚫 RANGE TOO LARGE: {size}. Range trading DISABLED.")));
+        }
+        None
+    }
+
+    /// The side on which price has left the range of the day before the last minutes, and the level it left.
+    fn breakout(&self, price: f64) -> Option<(Direction, f64)> {
+        let PriceRange { high, low } = self.earlier.range()?;
+        if price > high {
+            Some((Direction::Long, high))
+        } else if price < low {
+            Some((Direction::Short, low))
+        } else {
+            None
+        }
+    }
+
+    fn trend_text(&self, direction: Direction, change_percent: f64) -> String {
+        let (trend, moved) = direction.pick(("UPTREND", "pumped"), ("DOWNTREND", "dumped"));
+        let threshold = direction.favourable(self.parameters.trend_max_percent);
+        format!(
+            "🚫 STRONG {trend}: Price {moved} {change_percent:+.1}% in 60min (threshold: {threshold:+.1}%). \
+             Range trading DISABLED. Waiting for consolidation."
+        )
+    }
+
+    fn breakout_text(&self, direction: Direction, level: f64) -> String {
+        let (side, extreme) = direction.pick(("above", "high"), ("below", "low"));
+        format!(
+            "🚫 BREAKOUT: Price {side} previous 24h {extreme} ${}. Range trading DISABLED. Waiting for a new range.",
+            self.tick.text(level)
+        )
+    }
+
+    fn zone(&self, view: &View) -> Option<Direction> {
+        let in_zone = |&direction: &Direction| {
+            view.distance_from_edge(view.day, direction) <= self.parameters.zone
+                || view.aligned_zone(direction, &self.parameters)
+        };
+        [Direction::Long, Direction::Short].into_iter().find(in_zone)
+    }
+
+    /// What speaks against an entry in the zone.
+    fn obstacle(&self, setup: &Setup) -> Option<String> {
+        let &RangeParameters { score_min, risk_reward_min, .. } = &self.parameters;
+        let (score, risk_reward) = (setup.score(), setup.order.risk_reward);
+        if score < score_min {
+            Some(format!("confluence {score}/6 below {score_min}"))
+        } else if risk_reward < risk_reward_min {
+            Some(format!("risk/reward {risk_reward:.1} below {risk_reward_min:.1}"))
+        } else {
+            None
+        }
+    }
+
+    fn entry(&self, view: &View, setup: &Setup) -> Advice {
+        let direction = setup.direction;
+        let confidence = match setup.score() {
+            4.. => Confidence::High,
+            3 => Confidence::Medium,
+            _ => Confidence::Low,
+        };
+        let PriceRange { high, low } = view.day;
+        let extreme = direction.pick(low, high);
+        let distance = (view.price - extreme).abs() / extreme * 100.0;
+        let (support, side, name) =
+            direction.pick(("support", "above", "low"), ("resistance", "below", "high"));
+        let [high_text, low_text, extreme_text] = [high, low, extreme].map(|price| self.tick.text(price));
+        let mut reasoning = format!(
+            "Price near {support} ({distance:.1}% {side} 24h {name} ${extreme_text}). \
+             Range: ${low_text}-${high_text} ({:.2}%).",
+            view.day.size_percent()
+        );
+        for layer in &setup.layers {
+            reasoning += " ✅ ";
+            reasoning += &layer.text(direction, self.tick);
+        }
+        if confidence == Confidence::High {
+            reasoning += &format!(" 🔥 HIGH CONFLUENCE - EXCELLENT {} SETUP.", direction.word());
+        }
+        Advice { direction: Some(direction), confidence, reasoning }
+    }
+
+    fn payload(&self, view: &View, decision: Decision, sentiment_change: bool) -> RangePayload {
+        let Decision { advice, setup, .. } = decision;
+        let tick = self.tick;
+        let order = setup.as_ref().filter(|_| advice.direction.is_some()).map(|setup| setup.order);
+        let severity = advice.confidence;
+        let entry = Entry {
+            price: order.map_or_else(|| "0".into(), |order| tick.text(order.entry)),
+            side: advice.direction.map_or(Side::Neutral, Direction::side),
+            order_type: OrderType::Limit,
+            tolerance_percent: advice.direction.map_or(0.0, |_| self.parameters.tolerance_percent),
+            reasoning: advice.reasoning,
+        };
+        RangePayload {
+            summary: RangeSummary { entry, severity, sentiment_change },
+            timestamp: timestamp(view.time_ms),
+            symbol: self.symbol,
+            range_1h: window(view.hour, view.price, tick),
+            range_4h: window(view.four_hours, view.price, tick),
+            range_24h: window(view.day, view.price, tick),
+            volume_profile: setup.as_ref().map(|setup| profile(&setup.volumes, tick)),
+            key_levels: setup.as_ref().map(|setup| levels::told(&setup.levels, view.price, tick)),
+            tp_price: order.map(|order| order.target),
+            sl_price: order.map(|order| order.stop),
+            risk_reward: order.map(|order| order.risk_reward),
+            confluence_score: setup.as_ref().map(Setup::score),
+            range_data: RangeData {
+                daily_high: tick.round(view.day.high),
+                daily_low: tick.round(view.day.low),
+                range_size: tick.round(view.day.size()),
+                position_in_range: round(view.day.position(view.price), 2),
+                current_price: tick.round(view.price),
+            },
+        }
+    }
+}
+
+impl View {
+    /// Where the price stands between the edge to trade from (0) and the other one (1).
+    fn distance_from_edge(&self, range: PriceRange, direction: Direction) -> f64 {
+        let position = range.position(self.price);
+        direction.pick(position, 1.0 - position)
+    }
+
+    /// Whether the price is near the same edge of all three ranges.
+    fn aligned_zone(&self, direction: Direction, parameters: &RangeParameters) -> bool {
+        let within = |range, zone| self.distance_from_edge(range, direction) <= zone;
+        within(self.hour, parameters.zone)
+            && within(self.four_hours, parameters.zone)
+            && within(self.day, parameters.zone_aligned)
+    }
+}
+
+fn window(range: PriceRange, price: f64, tick: TickSize) -> RangeWindow {
+    RangeWindow {
+        high: tick.round(range.high),
+        low: tick.round(range.low),
+        size: tick.round(range.size()),
+        size_percent: round(range.size_percent(), 2),
+        position_in_range: round(range.position(price), 2),
+    }
+}
+
+fn profile(volumes: &Volumes, tick: TickSize) -> VolumeProfile {
+    let on_grid = |prices: &[f64]| prices.iter().map(|&price| tick.round(price)).collect();
+    VolumeProfile {
+        poc: tick.round(volumes.poc),
+        value_area_high: tick.round(volumes.area.high),
+        value_area_low: tick.round(volumes.area.low),
+        high_volume_nodes: on_grid(&volumes.high_nodes),
+        low_volume_nodes: on_grid(&volumes.low_nodes),
+    }
+}
+
+/// One-minute candles of each range.
+const HOUR: usize = 60;
+const FOUR_HOURS: usize = 240;
+const DAY: usize = 1440;
