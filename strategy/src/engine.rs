@@ -127,6 +127,11 @@ impl Engine {
         self.minutes.running()
     }
 
+    /// The closed minutes, oldest first: the last 1,500 at most.
+    pub fn closed_candles(&self) -> impl DoubleEndedIterator<Item = &Candle> + ExactSizeIterator {
+        self.market.history().iter()
+    }
+
     /// The market.
     #[must_use]
     pub const fn symbol(&self) -> Symbol {

@@ -33,6 +33,7 @@ mod minutes;
 mod momentum;
 mod number;
 mod order;
+mod outcome;
 mod parameters;
 mod profile;
 mod range;
@@ -46,6 +47,7 @@ pub use candle::{Candle, MarketEvent, Resampled, resample};
 pub use engine::Engine;
 pub use evaluation::{Evaluation, Signal};
 pub use number::{InvalidTickSize, TickSize, round};
+pub use outcome::{End, Follower, Outcome, Plan, Tally, break_even_rate};
 pub use parameters::{
     DataParameters, DetectorParameters, InvalidParameter, MomentumParameters, Parameters, QuietMinutes,
     RangeParameters, ScalpParameters,
