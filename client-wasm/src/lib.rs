@@ -1,1 +1,211 @@
-//! Placeholder.
+//! The Tidegate client core in the browser: the class that JavaScript sees, and nothing else.
+//!
+//! It decides nothing: an `if` about the protocol belongs in `tidegate-client-core`. It parses nothing either:
+//! JavaScript hands over parsed control frames and, of signals, four numbers.
+
+mod convert;
+mod driver;
+mod socket;
+
+use std::rc::Rc;
+
+use tidegate_client_core::{FeedId, Input, Options, RequestId, SocketId};
+use tidegate_protocol::Feed;
+use wasm_bindgen::prelude::*;
+
+use crate::convert::{Frame, fact_of, verdict_number};
+use crate::driver::Driver;
+
+#[wasm_bindgen]
+extern "C" {
+    /// What the JavaScript side does for the machine. Every method may throw: that ends nothing here.
+    pub type Host;
+
+    /// Opens a socket and routes its events to `opened`, `closed`, `message` and `signal`.
+    #[wasm_bindgen(method, catch, js_name = openSocket)]
+    fn open_socket(this: &Host, socket: u32) -> Result<web_sys::WebSocket, JsValue>;
+
+    /// Asks the application for a token; answered by `tokenOk` or `tokenErr`.
+    #[wasm_bindgen(method, catch, js_name = fetchToken)]
+    fn fetch_token(this: &Host, request: u32) -> Result<(), JsValue>;
+
+    /// The timer fired: calls `tick`. A detour, so that JavaScript is below every frame that can trap.
+    #[wasm_bindgen(method, catch)]
+    fn wake(this: &Host) -> Result<(), JsValue>;
+
+    /// A frame was sent; it may hold a token.
+    #[wasm_bindgen(method, catch)]
+    fn sent(this: &Host, text: &str) -> Result<(), JsValue>;
+
+    /// The connection changed.
+    #[wasm_bindgen(method, catch, js_name = onStatus)]
+    fn on_status(this: &Host, status: &JsValue) -> Result<(), JsValue>;
+
+    /// A feed changed. `code` is that of the refusal, or empty.
+    #[wasm_bindgen(method, catch, js_name = onFeed)]
+    fn on_feed(this: &Host, feed: u32, status: &str, code: &str) -> Result<(), JsValue>;
+
+    /// Signals between these two are missing.
+    #[wasm_bindgen(method, catch, js_name = onGap)]
+    fn on_gap(this: &Host, feed: u32, after: f64, before: f64) -> Result<(), JsValue>;
+
+    /// Something is wrong. `detail` is an error code of the protocol, a close code, a time, or empty.
+    #[wasm_bindgen(method, catch, js_name = onWarning)]
+    fn on_warning(this: &Host, name: &str, detail: &str, feed: Option<u32>) -> Result<(), JsValue>;
+}
+
+/// One client: the machine with its socket and its timer.
+///
+/// Every method takes `&self` and may be called from inside a callback of [`Host`].
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Engine {
+    driver: Rc<Driver>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// A client that wants nothing yet. The seed comes from the system's generator.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(host: Host, seed_high: u32, seed_low: u32, linger_ms: u32) -> Self {
+        let seed = u64::from(seed_high) << 32 | u64::from(seed_low);
+        let options = Options { linger_ms: linger_ms.into(), ..Options::new(seed) };
+        Self { driver: Driver::new(host, options) }
+    }
+
+    /// The application wants a connection, now.
+    pub fn connect(&self) {
+        self.driver.handle(Input::Connect);
+    }
+
+    /// The application wants no connection any more.
+    pub fn disconnect(&self) {
+        self.driver.handle(Input::Disconnect);
+    }
+
+    /// The user signed in again.
+    #[wasm_bindgen(js_name = newToken)]
+    pub fn new_token(&self) {
+        self.driver.handle(Input::NewToken);
+    }
+
+    /// Adds one reference to a feed; the answer is its handle.
+    ///
+    /// # Errors
+    /// The name of what is not valid: `symbol` or `strategy`.
+    pub fn subscribe(&self, symbol: &str, strategy: &str) -> Result<u32, JsValue> {
+        let symbol = symbol.parse().map_err(|_| JsValue::from_str("symbol"))?;
+        let strategy = strategy.parse().map_err(|_| JsValue::from_str("strategy"))?;
+        Ok(self.driver.step(|core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0)
+    }
+
+    /// Takes one reference away.
+    pub fn release(&self, feed: u32) {
+        self.driver.step(|core, now_ms| core.release(FeedId(feed), now_ms));
+    }
+
+    /// The application has a token.
+    #[wasm_bindgen(js_name = tokenOk)]
+    pub fn token_ok(&self, request: u32, token: String, expires_in_ms: Option<f64>) {
+        let expires_in_ms = expires_in_ms.map(convert::whole);
+        self.driver.handle(Input::TokenOk { request: RequestId(request), token, expires_in_ms });
+    }
+
+    /// The application has no token.
+    #[wasm_bindgen(js_name = tokenErr)]
+    pub fn token_err(&self, request: u32, denied: bool) {
+        self.driver.handle(Input::TokenErr { request: RequestId(request), denied });
+    }
+
+    /// A socket opened.
+    pub fn opened(&self, socket: u32) {
+        self.driver.handle(Input::Open { socket: SocketId(socket) });
+    }
+
+    /// A socket closed, or could not be opened.
+    pub fn closed(&self, socket: u32, code: u16, reason: String) {
+        self.driver.handle(Input::Closed { socket: SocketId(socket), code, reason });
+    }
+
+    /// A frame that is not a signal came.
+    pub fn message(&self, socket: u32, frame: &Frame) {
+        let fact = fact_of(frame);
+        self.driver.handle(Input::Message { socket: SocketId(socket), fact });
+    }
+
+    /// A signal came. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a gap, 3 backfill.
+    #[must_use]
+    pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64) -> u8 {
+        let (seq, prev) = (convert::whole(seq), convert::whole(prev));
+        verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), seq, prev))
+    }
+
+    /// There is a network.
+    pub fn online(&self) {
+        self.driver.handle(Input::Online);
+    }
+
+    /// There is no network.
+    pub fn offline(&self) {
+        self.driver.handle(Input::Offline);
+    }
+
+    /// Nobody looks at the page.
+    pub fn hidden(&self) {
+        self.driver.handle(Input::Hidden);
+    }
+
+    /// Somebody looks at the page again.
+    pub fn visible(&self) {
+        self.driver.handle(Input::Visible);
+    }
+
+    /// The page is about to be frozen: the socket is closed before this returns.
+    pub fn freeze(&self) {
+        self.driver.handle(Input::Freeze);
+    }
+
+    /// The page runs again.
+    pub fn thaw(&self) {
+        self.driver.handle(Input::Thaw);
+    }
+
+    /// The timer fired.
+    pub fn tick(&self) {
+        self.driver.handle(Input::Tick);
+    }
+
+    /// Milliseconds until the next signal of a feed is due, negative when overdue; none where nobody knows.
+    #[wasm_bindgen(js_name = dueInMs)]
+    #[must_use]
+    pub fn due_in_ms(&self, feed: u32) -> Option<f64> {
+        self.driver.due_in_ms(FeedId(feed))
+    }
+
+    /// Messages sent within the last minute.
+    #[wasm_bindgen(js_name = messagesUsed)]
+    #[must_use]
+    pub fn messages_used(&self) -> u32 {
+        self.driver.usage().messages
+    }
+
+    /// Feeds that the server holds or was asked for.
+    #[wasm_bindgen(js_name = subscriptionsUsed)]
+    #[must_use]
+    pub fn subscriptions_used(&self) -> u32 {
+        self.driver.usage().subscriptions
+    }
+
+    /// The last 200 inputs and actions, without secrets.
+    #[wasm_bindgen(js_name = debugReport)]
+    #[must_use]
+    pub fn debug_report(&self) -> String {
+        self.driver.debug_report()
+    }
+
+    /// Closes the socket, stops the timer, and takes no more part. Free it in a later task.
+    pub fn close(&self) {
+        self.driver.close();
+    }
+}
