@@ -1,0 +1,474 @@
+// The client that applications hold: the engine's events become snapshots, callbacks and loops.
+
+/// <reference lib="esnext.disposable" />
+
+import { Clock } from './clock.js';
+import { type CoreStatus, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
+import { asError, report, TidegateError, type TidegateErrorCode } from './errors.js';
+import { load } from './module.js';
+import { watchPage } from './page.js';
+import type { ServerMessage, SignalData, SignalMessage, SignalOf, Strategy } from './protocol.js';
+import { SignalQueue } from './queue.js';
+import { Store } from './store.js';
+import type {
+  Client,
+  ClientDebug,
+  ClientEvents,
+  ClientOptions,
+  ConnectionSnapshot,
+  ConnectOptions,
+  FeedSnapshot,
+  WebSocketFactory,
+} from './types.js';
+import { pageLocation, socketUrl } from './url.js';
+
+/**
+ * A client that connects by itself and stays connected. Returns at once; `whenLive` waits.
+ *
+ * @throws {@link TidegateError} when the options cannot work: `invalid_url`, `insecure_url`, `no_websocket`.
+ */
+export function createClient(options: ClientOptions): Client {
+  return new TidegateClient(options);
+}
+
+/**
+ * A client that is connected. Rejects with a {@link TidegateError} when it is blocked, or not connected in time.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const client = createClient(options);
+  const timeout = new AbortController();
+  const timeoutMs = options.timeoutMs ?? 30_000;
+  const late = () => timeout.abort(client.connection.error ?? new TidegateError('connect_timeout'));
+  const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(late, timeoutMs);
+  const aborted = () => timeout.abort(asError(options.signal?.reason, 'aborted'));
+  if (options.signal?.aborted) aborted();
+  options.signal?.addEventListener('abort', aborted, { once: true });
+  try {
+    await client.whenLive(timeout.signal);
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', aborted);
+  }
+}
+
+/** What follows one feed. */
+interface Follower {
+  signal(signal: SignalMessage): void;
+  /** The feed will not go on by itself. */
+  fail?(error: TidegateError): void;
+  /** The client was closed. */
+  end?(): void;
+}
+
+type Listeners = { [K in keyof ClientEvents]: Set<(value: ClientEvents[K]) => void> };
+
+/** Old browsers have no such symbol; then it is one that nobody asks for. */
+const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
+
+class TidegateClient implements Client, EngineListener {
+  readonly url: string;
+  readonly debug: ClientDebug;
+  readonly #options: ClientOptions;
+  readonly #engine: Engine;
+  readonly #store: Store;
+  readonly #clock = new Clock();
+  readonly #followers = new Map<Feed, Set<Follower>>();
+  readonly #listeners: Listeners = {
+    status: new Set(),
+    error: new Set(),
+    gap: new Set(),
+    frame: new Set(),
+    close: new Set(),
+  };
+  #leavePage: () => void = () => {};
+  #usageTimer: ReturnType<typeof setInterval> | undefined;
+  #usageWatchers = 0;
+  #closed = false;
+
+  constructor(options: ClientOptions) {
+    this.url = socketUrl(options.url, pageLocation());
+    this.#options = options;
+    this.#store = new Store(within(options.historySize ?? 100, 512));
+    const { getToken } = options;
+    const lingerMs = within(options.lingerMs ?? 3_000, 60_000);
+    const webSocket = options.webSocket ?? globalWebSocket();
+    this.#engine = new Engine({ url: this.url, getToken, webSocket, lingerMs }, this);
+    this.debug = {
+      dropConnection: () => this.#engine.dropConnection(),
+      send: (text) => this.#engine.sendRaw(text),
+    };
+    this.#engine.connect();
+    void this.#start();
+  }
+
+  get connection(): ConnectionSnapshot {
+    return this.#store.connection;
+  }
+
+  feed<S extends Strategy>(strategy: S, symbol: string): FeedSnapshot<S> {
+    return this.#store.feed(strategy, symbol) as FeedSnapshot<S>;
+  }
+
+  signals<S extends Strategy>(strategy: S, symbol: string): AsyncIterableIterator<SignalOf<S>> {
+    const queue = new SignalQueue<SignalOf<S>>();
+    const leave = this.#follow(strategy, symbol, {
+      signal: (signal) => queue.push(signal as SignalOf<S>),
+      fail: (error) => queue.fail(error),
+      end: () => queue.end(),
+    });
+    queue.onLeave = leave;
+    return queue;
+  }
+
+  subscribe<S extends Strategy>(strategy: S, symbol: string, listener: (signal: SignalOf<S>) => void): () => void {
+    return this.#follow(strategy, symbol, { signal: (signal) => guarded(listener, signal as SignalOf<S>) });
+  }
+
+  watch(strategy: Strategy, symbol: string, listener: () => void): () => void {
+    const unwatch = this.#store.watchFeed(strategy, symbol, listener);
+    const leave = this.#follow(strategy, symbol, { signal: () => {} });
+    return () => {
+      unwatch();
+      leave();
+    };
+  }
+
+  watchConnection(listener: () => void): () => void {
+    const unwatch = this.#store.watchConnection(listener);
+    this.#usageWatchers += 1;
+    // The count of messages sinks by itself as the minute passes.
+    this.#usageTimer ??= setInterval(() => this.#refreshUsage(), USAGE_MS);
+    return once(() => {
+      unwatch();
+      this.#usageWatchers -= 1;
+      if (this.#usageWatchers === 0) this.#stopUsage();
+    });
+  }
+
+  on<K extends keyof ClientEvents>(event: K, listener: (value: ClientEvents[K]) => void): () => void {
+    const own = (value: ClientEvents[K]) => listener(value);
+    this.#listeners[event].add(own);
+    return () => this.#listeners[event].delete(own);
+  }
+
+  async whenLive(signal?: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const look = () => {
+        const { state, error } = this.#store.latestConnection;
+        if (signal?.aborted) reject(asError(signal.reason, 'aborted'));
+        else if (this.#closed) reject(new TidegateError('closed'));
+        else if (state === 'live') resolve();
+        else if (state === 'blocked') reject(error ?? new TidegateError('stopped'));
+        else return;
+        stop();
+        signal?.removeEventListener('abort', look);
+      };
+      const stop = this.on('status', look);
+      signal?.addEventListener('abort', look);
+      look();
+    });
+  }
+
+  retryNow(): void {
+    if (this.#closed) return;
+    if (this.#engine.started) this.#engine.connect();
+    else void this.#start();
+  }
+
+  signedIn(): void {
+    this.#engine.call((core) => core.newToken());
+  }
+
+  debugReport(): string {
+    return this.#engine.call((core) => core.debugReport()) ?? '';
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#leavePage();
+    this.#stopUsage();
+    this.#engine.close();
+    for (const followers of this.#followers.values()) for (const follower of [...followers]) follower.end?.();
+    this.#followers.clear();
+    this.#setConnection({ state: 'idle', attempt: 0, nextRetryAt: null, probing: false, refreshing: false });
+    for (const listeners of Object.values(this.#listeners)) listeners.clear();
+  }
+
+  [dispose](): void {
+    this.close();
+  }
+
+  // What the engine tells.
+
+  onStatus(status: CoreStatus): void {
+    if (this.#closed) return;
+    const now = Date.now();
+    const at = (inMs: number | undefined) => (inMs === undefined ? null : now + inMs);
+    const was = this.#store.latestConnection;
+    const error = this.#errorOf(status, was);
+    this.#setConnection({
+      state: status.state,
+      probing: status.probing,
+      draining: status.draining,
+      refreshing: status.refreshing,
+      attempt: status.attempt,
+      nextRetryAt: at(status.retryInMs),
+      rttMs: status.rttMs ?? null,
+      expiresAt: at(status.expiresInMs),
+      pacedUntil: at(status.pacedForMs),
+      error,
+      limits: status.state === 'live' || was.limits ? this.#limits(status) : null,
+    });
+    if (status.state === 'blocked' && was.state !== 'blocked') this.#failAll(error ?? new TidegateError('stopped'));
+    if ((status.state === 'blocked') !== (was.state === 'blocked')) this.#showAll();
+  }
+
+  onFeed(feed: Feed): void {
+    this.#show(feed);
+    if (feed.status === 'rejected') this.#fail(feed, rejection(feed));
+  }
+
+  onSignal(feed: Feed, signal: SignalMessage, verdict: number): void {
+    const { strategy, symbol } = feed;
+    this.#store.remember(strategy, symbol, signal);
+    // One of the missing: for the history, not for those who follow what is new.
+    if (verdict === Verdict.backfill) return;
+    const now = Date.now();
+    const dueInMs = this.#engine.call((core) => core.dueInMs(feed.handle));
+    this.#store.setFeed(strategy, symbol, {
+      signal,
+      data: dataOf(signal),
+      receivedAt: now,
+      latencyMs: this.#clock.latencyMs(signal.seq, now),
+      nextAt: dueInMs === undefined ? null : now + dueInMs,
+    });
+    const followers = this.#followers.get(feed);
+    if (followers) for (const follower of followers) follower.signal(signal);
+  }
+
+  onControl(message: ServerMessage): void {
+    const time = serverTimeOf(message);
+    if (message.type === 'connected') this.#clock.reset();
+    if (time) this.#clock.sample(Date.parse(time), Date.now());
+  }
+
+  onGap(feed: Feed, after: number, before: number): void {
+    this.#emit('gap', { strategy: feed.strategy, symbol: feed.symbol, after, before });
+  }
+
+  onWarning(name: string, detail: string, feed: Feed | undefined): void {
+    // What getToken threw was told when it was thrown.
+    if (name === 'token_failed' || name === 'token_denied') return;
+    // Told by the feed itself.
+    if (feed) this.#emit('error', rejection(feed, detail));
+    else this.onError(warning(name, detail));
+  }
+
+  onError(error: TidegateError): void {
+    if (this.#closed) return;
+    this.#store.setConnection({ error });
+    this.#emit('error', error);
+  }
+
+  onFrame(direction: 'in' | 'out', text: string): void {
+    if (direction === 'out') this.#refreshUsage();
+    if (this.#listeners.frame.size === 0) return;
+    const shown = direction === 'out' ? masked(text) : text;
+    this.#emit('frame', { direction, text: shown, at: Date.now() });
+  }
+
+  onClose(code: number, reason: string): void {
+    this.#emit('close', { code, reason, at: Date.now() });
+  }
+
+  onFailure(error: TidegateError): void {
+    if (this.#closed) return;
+    this.#setConnection({ state: 'blocked', error });
+    this.#emit('error', error);
+    this.#failAll(error);
+    this.#showAll();
+  }
+
+  async #start(): Promise<void> {
+    // Not `blocked` any more, whatever comes of it.
+    if (this.#store.latestConnection.state === 'blocked') this.#setConnection({ state: 'idle', error: null });
+    try {
+      const glue = await load(this.#options.wasm);
+      if (this.#closed || this.#engine.started) return;
+      this.#engine.start(glue);
+      this.#leavePage();
+      this.#leavePage = this.#watchPage();
+    } catch (cause) {
+      this.onFailure(asError(cause, 'wasm_failed'));
+    }
+  }
+
+  #watchPage(): () => void {
+    const engine = this.#engine;
+    return watchPage({
+      online: () => engine.call((core) => core.online()),
+      offline: () => engine.call((core) => core.offline()),
+      hidden: () => engine.call((core) => core.hidden()),
+      visible: () => engine.call((core) => core.visible()),
+      freeze: () => engine.call((core) => core.freeze()),
+      thaw: () => engine.call((core) => core.thaw()),
+    });
+  }
+
+  #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
+    if (this.#closed) throw new TidegateError('closed');
+    const feed = this.#engine.subscribe(strategy, symbol);
+    const followers = this.#followers.get(feed) ?? new Set();
+    this.#followers.set(feed, followers.add(follower));
+    this.#show(feed);
+    const { state, error } = this.#store.latestConnection;
+    if (state === 'blocked') follower.fail?.(error ?? new TidegateError('stopped'));
+    else if (feed.status === 'rejected') follower.fail?.(rejection(feed));
+    return once(() => {
+      followers.delete(follower);
+      if (this.#closed) return;
+      this.#engine.release(feed);
+      if (followers.size === 0) this.#show(feed);
+    });
+  }
+
+  /** Derives what a feed shows from how it and the connection stand. */
+  #show(feed: Feed): void {
+    const { strategy, symbol } = feed;
+    const blocked = this.#store.latestConnection.state === 'blocked';
+    const change: Partial<FeedSnapshot> = {};
+    if (!this.#followers.get(feed)?.size) {
+      Object.assign(change, { status: 'idle', error: null });
+    } else if (feed.status === 'rejected') {
+      Object.assign(change, { status: 'error', error: rejection(feed) });
+    } else if (blocked) {
+      Object.assign(change, { status: 'error', error: this.#store.latestConnection.error });
+    } else {
+      const status = feed.status === 'pending' || feed.status === 'queued' ? 'connecting' : feed.status;
+      const error = feed.status === 'queued' ? new TidegateError('subscription_limit') : null;
+      Object.assign(change, { status, error });
+    }
+    const dueInMs = this.#engine.call((core) => core.dueInMs(feed.handle));
+    this.#store.setFeed(strategy, symbol, { ...change, nextAt: dueInMs === undefined ? null : Date.now() + dueInMs });
+  }
+
+  #showAll(): void {
+    for (const feed of this.#followers.keys()) this.#show(feed);
+  }
+
+  #fail(feed: Feed, error: TidegateError): void {
+    for (const follower of [...(this.#followers.get(feed) ?? [])]) follower.fail?.(error);
+  }
+
+  #failAll(error: TidegateError): void {
+    for (const feed of [...this.#followers.keys()]) this.#fail(feed, error);
+  }
+
+  /** Errors stay until the connection is live again, so that a page can show why it is not. */
+  #errorOf(status: CoreStatus, was: ConnectionSnapshot): TidegateError | null {
+    if (status.state === 'live' && was.state !== 'live') return null;
+    if (status.block) return was.error ?? new TidegateError(status.block);
+    return was.error;
+  }
+
+  #limits({ maxConnections, maxSubscriptions, maxMessages }: CoreStatus): ConnectionSnapshot['limits'] {
+    return {
+      connections: { used: null, max: maxConnections },
+      subscriptions: { used: this.#engine.call((core) => core.subscriptionsUsed()) ?? null, max: maxSubscriptions },
+      messages: { used: this.#engine.call((core) => core.messagesUsed()) ?? null, max: maxMessages },
+    };
+  }
+
+  #refreshUsage(): void {
+    const { limits } = this.#store.latestConnection;
+    if (!limits) return;
+    const subscriptions = this.#engine.call((core) => core.subscriptionsUsed()) ?? null;
+    const messages = this.#engine.call((core) => core.messagesUsed()) ?? null;
+    if (subscriptions === limits.subscriptions.used && messages === limits.messages.used) return;
+    this.#store.setConnection({
+      limits: {
+        connections: limits.connections,
+        subscriptions: { ...limits.subscriptions, used: subscriptions },
+        messages: { ...limits.messages, used: messages },
+      },
+    });
+  }
+
+  #stopUsage(): void {
+    clearInterval(this.#usageTimer);
+    this.#usageTimer = undefined;
+  }
+
+  #setConnection(change: Partial<ConnectionSnapshot>): void {
+    this.#store.setConnection(change);
+    this.#emit('status', { ...this.#store.latestConnection });
+  }
+
+  #emit<K extends keyof ClientEvents>(event: K, value: ClientEvents[K]): void {
+    for (const listener of [...this.#listeners[event]]) guarded(listener, value);
+  }
+}
+
+/** How often the used part of the limits is looked at while somebody shows it. */
+const USAGE_MS = 1_000;
+
+/** What an application's callback throws is the application's: it must not end the client's work. */
+function guarded<T>(listener: (value: T) => void, value: T): void {
+  try {
+    listener(value);
+  } catch (error) {
+    report(error);
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}
+
+function within(value: number, max: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(Math.trunc(value), 0), max) : max;
+}
+
+function globalWebSocket(): WebSocketFactory {
+  if (typeof WebSocket === 'undefined') throw new TidegateError('no_websocket');
+  return (url, protocols) => new WebSocket(url, protocols);
+}
+
+function dataOf(signal: SignalMessage): SignalData {
+  return signal.strategy === 'range_trading' || 'payload' in signal
+    ? (signal as SignalOf<'range_trading'>).payload
+    : (signal as SignalOf<'scalp' | 'momentum'>).data;
+}
+
+function serverTimeOf(message: ServerMessage): string | undefined {
+  if (message.type === 'pong') return message.server_time;
+  return message.type === 'connected' || message.type === 'heartbeat' ? message.payload.server_time : undefined;
+}
+
+function rejection(feed: Feed, code = feed.code): TidegateError {
+  const what = new TidegateError(code as TidegateErrorCode);
+  return new TidegateError(what.code, { message: `${feed.strategy}/${feed.symbol}: ${what.message}` });
+}
+
+function warning(name: string, detail: string): TidegateError {
+  if (name === 'token_refused') return new TidegateError(detail as TidegateErrorCode);
+  if (name === 'rate_limited') return new TidegateError(name, { retryAfterMs: Number(detail) });
+  if (name === 'stopped' && detail === '4003') return new TidegateError('forbidden');
+  const { message } = new TidegateError(name as TidegateErrorCode);
+  return new TidegateError(name as TidegateErrorCode, detail ? { message: `${message} (${detail})` } : {});
+}
+
+/** A frame as it may be shown: without the token, and without the session that a token could take over. */
+function masked(text: string): string {
+  return text.replace(/("(?:token|session)"\s*:\s*")[^"]*/g, '$1…');
+}

@@ -1,0 +1,332 @@
+// The client core with its sockets, as one object that survives a trap of the WebAssembly module.
+//
+// Data frames are parsed here, once; the core hears four numbers of each and answers whether to deliver it.
+
+import type { Engine as Core } from '../wasm/tidegate.js';
+import { asError, report, TidegateError } from './errors.js';
+import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
+import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
+import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
+
+/** A feed that was asked for at least once. */
+export interface Feed {
+  readonly strategy: Strategy;
+  readonly symbol: string;
+  /** How many want it. */
+  wanted: number;
+  /** What the core calls it; changes when it is wanted again after a while. */
+  handle: number;
+  /** How it stands. */
+  status: CoreFeedStatus;
+  /** Why it was refused; empty if it was not. */
+  code: string;
+}
+
+/** How the connection stands, as the core says it: times are distances. */
+export interface CoreStatus {
+  state: ConnectionState;
+  block?: 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
+  probing: boolean;
+  draining: boolean;
+  refreshing: boolean;
+  attempt: number;
+  retryInMs?: number;
+  expiresInMs?: number;
+  rttMs?: number;
+  pacedForMs?: number;
+  maxMessages: number;
+  maxSubscriptions: number;
+  maxConnections: number;
+}
+
+/** How a feed stands, as the core says it. */
+export type CoreFeedStatus = 'pending' | 'queued' | 'live' | 'stale' | 'rejected';
+
+/** What to do with a signal. */
+export const Verdict = { drop: 0, deliver: 1, gap: 2, backfill: 3 } as const;
+
+/** What the engine tells. Nothing of this is called while the core is borrowed. */
+export interface EngineListener {
+  onStatus(status: CoreStatus): void;
+  onFeed(feed: Feed): void;
+  onSignal(feed: Feed, signal: SignalMessage, verdict: number): void;
+  onControl(message: ServerMessage): void;
+  onGap(feed: Feed, after: number, before: number): void;
+  onWarning(name: string, detail: string, feed: Feed | undefined): void;
+  onError(error: TidegateError): void;
+  onFrame(direction: 'in' | 'out', text: string): void;
+  onClose(code: number, reason: string): void;
+  /** The module trapped too often. */
+  onFailure(error: TidegateError): void;
+}
+
+/** What the engine needs. */
+export interface EngineOptions {
+  url: string;
+  getToken: GetToken;
+  webSocket: WebSocketFactory;
+  lingerMs: number;
+}
+
+/** Of a feed that nobody asked for: the core hears of the frame as a sign of life. */
+const NO_FEED = 0xffff_ffff;
+
+/** A code that the core takes for a network failure. */
+const DROPPED = 4200;
+
+/** One client core with its socket. */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #listener: EngineListener;
+  readonly #byName = new Map<string, Map<string, Feed>>();
+  readonly #byHandle = new Map<number, Feed>();
+  readonly #closing = new AbortController();
+  #core: Core | undefined;
+  #socket: WebSocketLike | undefined;
+  #connected = false;
+  #leave: (() => void) | undefined;
+
+  constructor(options: EngineOptions, listener: EngineListener) {
+    this.#options = options;
+    this.#listener = listener;
+  }
+
+  /** Brings the core to life, and tells it what was wanted so far. */
+  start(glue: Glue): void {
+    this.#leave ??= onReset({
+      rebuild: (fresh) => this.#rebuild(fresh),
+      fail: (error) => {
+        this.#core = undefined;
+        this.#leave?.();
+        this.#leave = undefined;
+        this.#listener.onFailure(error);
+      },
+    });
+    const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+    this.#core = new glue.Engine(this.#host(), high, low, this.#options.lingerMs);
+    for (const feed of this.#feeds()) {
+      for (let count = 0; count < feed.wanted; count += 1) this.#subscribe(feed);
+    }
+    if (this.#connected) this.call((core) => core.connect());
+  }
+
+  /** Whether the core is there. */
+  get started(): boolean {
+    return this.#core !== undefined;
+  }
+
+  /** Calls the core; `undefined` when it is not there, or when it trapped. */
+  call<T>(action: (core: Core) => T): T | undefined {
+    if (!this.#core || isResetting()) return undefined;
+    try {
+      return action(this.#core);
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      resetAfterTrap(error);
+      return undefined;
+    }
+  }
+
+  /** A connection is wanted, now. */
+  connect(): void {
+    this.#connected = true;
+    this.call((core) => core.connect());
+  }
+
+  /** Adds a reference to a feed; one call of {@link release} takes it back. */
+  subscribe(strategy: Strategy, symbol: string): Feed {
+    const feed = this.#feed(strategy, symbol);
+    this.#subscribe(feed);
+    feed.wanted += 1;
+    return feed;
+  }
+
+  /** Takes a reference back. */
+  release(feed: Feed): void {
+    feed.wanted -= 1;
+    this.call((core) => core.release(feed.handle));
+  }
+
+  /** Closes the socket without telling the core, as a network failure would. */
+  dropConnection(): void {
+    this.#socket?.close(DROPPED);
+  }
+
+  /** Sends past the core. */
+  sendRaw(text: string): void {
+    this.#socket?.send(text);
+    this.#listener.onFrame('out', text);
+  }
+
+  /** Ends everything. The core is freed later: a frame of it may be on the stack right now. */
+  close(): void {
+    this.#closing.abort();
+    this.#leave?.();
+    this.#leave = undefined;
+    const core = this.#core;
+    this.call((open) => open.close());
+    this.#core = undefined;
+    this.#socket = undefined;
+    // After a trap the object belongs to an instance that is gone.
+    queueMicrotask(() => {
+      if (!isResetting()) core?.free();
+    });
+  }
+
+  #rebuild(glue: Glue): void {
+    this.#core = undefined;
+    this.#byHandle.clear();
+    this.#abandonSocket();
+    this.#listener.onError(new TidegateError('wasm_trap'));
+    this.start(glue);
+  }
+
+  /** The socket of a core that is gone: nobody else will close it. */
+  #abandonSocket(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #subscribe(feed: Feed): void {
+    const handle = this.call((core) => subscribeIn(core, feed));
+    if (handle === undefined) return;
+    this.#byHandle.delete(feed.handle);
+    feed.handle = handle;
+    this.#byHandle.set(handle, feed);
+  }
+
+  #feed(strategy: Strategy, symbol: string): Feed {
+    const ofStrategy = this.#byName.get(strategy) ?? new Map<string, Feed>();
+    this.#byName.set(strategy, ofStrategy);
+    const known = ofStrategy.get(symbol);
+    if (known) return known;
+    const feed: Feed = { strategy, symbol, wanted: 0, handle: NO_FEED, status: 'pending', code: '' };
+    ofStrategy.set(symbol, feed);
+    return feed;
+  }
+
+  *#feeds(): Iterable<Feed> {
+    for (const ofStrategy of this.#byName.values()) yield* ofStrategy.values();
+  }
+
+  /** What the core calls; the names are those of `Host` in `client-wasm/src/lib.rs`. */
+  #host() {
+    const listener = this.#listener;
+    const told = (handle: number | undefined, tell: (feed: Feed) => void) => {
+      const feed = handle === undefined ? undefined : this.#byHandle.get(handle);
+      if (feed) tell(feed);
+    };
+    return {
+      openSocket: (socket: number) => this.#openSocket(socket),
+      fetchToken: (request: number) => void this.#fetchToken(request),
+      wake: () => this.call((core) => core.tick()),
+      sent: (text: string) => listener.onFrame('out', text),
+      onStatus: (status: CoreStatus) => listener.onStatus(status),
+      onFeed: (handle: number, status: CoreFeedStatus, code: string) =>
+        told(handle, (feed) => {
+          Object.assign(feed, { status, code });
+          listener.onFeed(feed);
+        }),
+      onGap: (handle: number, after: number, before: number) =>
+        told(handle, (feed) => listener.onGap(feed, after, before)),
+      onWarning: (name: string, detail: string, handle: number | undefined) =>
+        listener.onWarning(name, detail, handle === undefined ? undefined : this.#byHandle.get(handle)),
+    };
+  }
+
+  async #fetchToken(request: number): Promise<void> {
+    try {
+      const answer = await this.#options.getToken({ signal: this.#closing.signal });
+      const { token, expiresInMs } = typeof answer === 'string' ? { token: answer } : answer;
+      if (typeof token !== 'string' || token === '') {
+        throw new TidegateError('token_failed', { message: 'getToken returned no token' });
+      }
+      this.call((core) => core.tokenOk(request, token, expiresInMs));
+    } catch (cause) {
+      if (this.#closing.signal.aborted) return;
+      const error = asError(cause, 'token_failed');
+      this.#listener.onError(error);
+      this.call((core) => core.tokenErr(request, !error.retry));
+    }
+  }
+
+  #openSocket(id: number): WebSocketLike {
+    let socket: WebSocketLike;
+    try {
+      socket = this.#options.webSocket(this.#options.url, ['tidegate.v1']);
+    } catch (cause) {
+      this.#listener.onError(asError(cause, 'no_websocket'));
+      throw cause;
+    }
+    socket.onopen = () => void this.call((core) => core.opened(id));
+    socket.onmessage = (event: { data: unknown }) => this.#onFrame(id, event.data);
+    socket.onclose = (event: { code: number; reason: unknown }) => {
+      const [code, reason] = [event.code, String(event.reason)];
+      this.#listener.onClose(code, reason);
+      this.call((core) => core.closed(id, code, reason));
+    };
+    // What it is about is not said; the close event follows. It stays attached for good: in Node the error of a
+    // socket that is closed while it connects would otherwise end the process.
+    socket.onerror = ignore;
+    this.#socket = socket;
+    return socket;
+  }
+
+  #onFrame(socket: number, data: unknown): void {
+    const text = typeof data === 'string' ? data : '';
+    this.#listener.onFrame('in', text);
+    for (const message of parseFrame(text)) this.#onMessage(socket, message);
+  }
+
+  #onMessage(socket: number, message: ServerMessage): void {
+    if (!isSignal(message)) {
+      this.#listener.onControl(message);
+      this.call((core) => core.message(socket, message));
+      return;
+    }
+    const feed = this.#byName.get(message.strategy)?.get(message.symbol);
+    const handle = feed ? feed.handle : NO_FEED;
+    const verdict = this.call((core) => core.signal(socket, handle, message.seq, message.prev));
+    if (verdict && feed) this.#listener.onSignal(feed, message, verdict);
+  }
+}
+
+function ignore(): void {}
+
+function subscribeIn(core: Core, feed: Feed): number {
+  try {
+    return core.subscribe(feed.symbol, feed.strategy);
+  } catch (what) {
+    if (what instanceof WebAssembly.RuntimeError) throw what;
+    throw new TidegateError('invalid_feed', { message: `${feed.strategy}/${feed.symbol}: no such ${String(what)}` });
+  }
+}
+
+function isSignal(message: ServerMessage): message is SignalMessage {
+  return 'seq' in message && typeof message.seq === 'number' && typeof message.prev === 'number';
+}
+
+/** The objects of a frame: one, or several separated by newlines. */
+function parseFrame(text: string): ServerMessage[] {
+  try {
+    return [object(JSON.parse(text))];
+  } catch (error) {
+    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    // Not JSON at all: still a sign of life, and told as a frame of no known type.
+    if (lines.length < 2) return [unreadable(error)];
+    return lines.flatMap(parseFrame);
+  }
+}
+
+/** The form of a message is taken on trust from here on: the gateway is built from the same types. */
+function object(value: unknown): ServerMessage {
+  return typeof value === 'object' && value !== null ? (value as ServerMessage) : unreadable(value);
+}
+
+function unreadable(what: unknown): ServerMessage {
+  report(new TidegateError('internal', { message: 'The gateway sent a frame that is not JSON', cause: what }));
+  return { type: 'unreadable' } as unknown as ServerMessage;
+}

@@ -1,0 +1,19 @@
+'use client';
+
+/**
+ * React hooks for a Tidegate gateway.
+ *
+ * @module
+ */
+
+export type { ConnectionSnapshot, ConnectionState, FeedSnapshot, FeedStatus, LimitUse } from '../types.js';
+export {
+  type ConnectionHandle,
+  type SignalSnapshot,
+  type UseSignalOptions,
+  useConnection,
+  useSignal,
+  useSignalHistory,
+  useTidegate,
+} from './hooks.js';
+export { TidegateProvider, type TidegateProviderProps } from './provider.js';
