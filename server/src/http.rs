@@ -1,23 +1,27 @@
 //! Market data and health over HTTP.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_protocol::{ErrorCode, Strategy, Symbol};
+use tidegate_protocol::{ErrorCode, Feed, HISTORY_PER_FEED, MAX_ID, Strategy, Symbol};
 use tidegate_strategy::{Candle, MINUTE_MS, Signal, resample};
 
 use crate::app::App;
 use crate::refusal::Refusal;
 
 /// Candles in an answer when no number is asked for.
-const KLINES_DEFAULT: usize = 100;
+const KLINES_DEFAULT: u64 = 100;
 /// Most candles in an answer.
-const KLINES_MAX: usize = 1_500;
+const KLINES_MAX: u64 = 1_500;
+/// Signals in an answer when no number is asked for.
+const SIGNALS_DEFAULT: u64 = 100;
 
 /// An error as every endpoint answers it: a status, a text and a code.
 #[derive(Debug)]
@@ -91,7 +95,11 @@ pub async fn klines(
 ) -> Result<Json<Vec<Value>>, ApiError> {
     let symbol = known_symbol(&app, query.symbol.as_deref())?;
     let minutes = interval_minutes(query.interval.as_deref().unwrap_or("1m"))?;
-    let limit = limit(query.limit.as_deref())?;
+    let limit = match query.limit.as_deref() {
+        Some(text) => number("limit", text, 1..=KLINES_MAX)?,
+        None => KLINES_DEFAULT,
+    };
+    let limit = usize::try_from(limit).expect("at most 1500");
     let candles: Vec<Candle> = {
         let latest = app.markets.latest(symbol).expect("a known symbol has a market");
         latest.closed.iter().copied().chain(latest.running).collect()
@@ -117,16 +125,84 @@ pub async fn scalp_indicator(
     State(app): State<Arc<App>>,
     Query(query): Query<IndicatorQuery>,
 ) -> Result<Response, ApiError> {
-    let symbol = known_symbol(&app, query.symbol.as_deref())?;
+    indicator(&app, &query, Strategy::Scalp)
+}
+
+/// `GET /api/perps/momentum-indicator?symbol`: the same of `momentum`.
+///
+/// # Errors
+/// As [`scalp_indicator`].
+pub async fn momentum_indicator(
+    State(app): State<Arc<App>>,
+    Query(query): Query<IndicatorQuery>,
+) -> Result<Response, ApiError> {
+    indicator(&app, &query, Strategy::Momentum)
+}
+
+/// `GET /api/perps/range-trading-indicator?symbol`: the latest `payload` of `range_trading`, also where it was
+/// not sent because nothing had changed.
+///
+/// # Errors
+/// As [`scalp_indicator`].
+pub async fn range_trading_indicator(
+    State(app): State<Arc<App>>,
+    Query(query): Query<IndicatorQuery>,
+) -> Result<Response, ApiError> {
+    indicator(&app, &query, Strategy::RangeTrading)
+}
+
+fn indicator(app: &App, query: &IndicatorQuery, strategy: Strategy) -> Result<Response, ApiError> {
+    let symbol = known_symbol(app, query.symbol.as_deref())?;
     let latest = app.markets.latest(symbol).expect("a known symbol has a market");
-    match latest.signals.get(&Strategy::Scalp) {
+    match latest.signals.get(&strategy) {
         Some(Signal::Scalp(data)) => Ok(Json(data).into_response()),
-        _ => Err(ApiError::new(
+        Some(Signal::Momentum(data)) => Ok(Json(data).into_response()),
+        Some(Signal::RangeTrading(payload)) => Ok(Json(payload).into_response()),
+        None => Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Internal,
-            format!("{symbol} has no scalp signal yet: try again in 30 seconds"),
+            format!("{symbol} has no {strategy} signal yet: try again in a minute"),
         )),
     }
+}
+
+/// What `signals` is asked for.
+#[derive(Debug, Deserialize)]
+pub struct SignalsQuery {
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /api/signals/{strategy}/{symbol}?since&limit`: whole messages as on the wire, oldest first: those after
+/// `since`, or else the newest `limit` (1 to 512, 100).
+///
+/// # Errors
+/// A feed or a parameter that is not valid.
+pub async fn signals(
+    State(app): State<Arc<App>>,
+    Path((strategy, symbol)): Path<(String, String)>,
+    Query(query): Query<SignalsQuery>,
+) -> Result<Response, ApiError> {
+    let symbol = known_symbol(&app, Some(&symbol))?;
+    let strategy = strategy.parse().map_err(|_| Refusal::UnknownStrategy(strategy))?;
+    let since = query.since.as_deref().map(|text| number("since", text, 0..=MAX_ID)).transpose()?;
+    let limit = match query.limit.as_deref() {
+        Some(text) => number("limit", text, 1..=HISTORY_PER_FEED as u64)?,
+        None => SIGNALS_DEFAULT,
+    };
+    let limit = usize::try_from(limit).expect("at most 512");
+    let frames = app.hub.history(Feed { symbol, strategy }, since, limit);
+    // The frames are JSON already: they are not parsed to be written again.
+    let body = format!("{{\"signals\":[{}]}}", frames.join(","));
+    Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        ApiError::bad_request(format!("`{name}` must be a whole number from {least} to {most}"))
+    })
 }
 
 fn known_symbol(app: &App, text: Option<&str>) -> Result<Symbol, ApiError> {
@@ -149,14 +225,6 @@ fn interval_minutes(text: &str) -> Result<u64, ApiError> {
         "1d" => Ok(1_440),
         _ => Err(ApiError::bad_request("`interval` must be one of 1m, 5m, 15m, 1h, 4h, 1d")),
     }
-}
-
-fn limit(text: Option<&str>) -> Result<usize, ApiError> {
-    let Some(text) = text else { return Ok(KLINES_DEFAULT) };
-    let number = text.parse().ok().filter(|number| (1..=KLINES_MAX).contains(number));
-    number.ok_or_else(|| {
-        ApiError::bad_request(format!("`limit` must be a whole number from 1 to {KLINES_MAX}"))
-    })
 }
 
 /// A candle in the exchange's array form. Prices are text there. What is not known (trades, taker volumes) is 0;

@@ -97,6 +97,21 @@ impl Hub {
         outbox.forget(feed);
     }
 
+    /// Kept signals of `feed`, oldest first: the first `limit` after `since`, or else the newest `limit`.
+    #[must_use]
+    pub fn history(&self, feed: Feed, since: Option<u64>, limit: usize) -> Vec<String> {
+        let Some(state) = self.state(feed) else { return Vec::new() };
+        let kept = &state.history;
+        let range = match since {
+            Some(since) => {
+                let start = kept.partition_point(|kept| kept.seq <= since);
+                start..kept.len().min(start + limit)
+            }
+            None => kept.len().saturating_sub(limit)..kept.len(),
+        };
+        kept.range(range).map(|kept| kept.frame.to_string()).collect()
+    }
+
     /// How many follow `feed`.
     #[must_use]
     pub fn followers(&self, feed: Feed) -> usize {
@@ -256,6 +271,19 @@ mod tests {
         assert_eq!(seqs(&backlog.frames), [(3, 2)]);
         assert_eq!(drain(&outbox), [], "it is in the backlog");
         assert_eq!(hub.followers(feed), 1, "counts once");
+    }
+
+    #[test]
+    fn the_history_is_read_from_a_position_or_from_the_end() {
+        let (hub, feed) = hub(1..=5);
+        let history = |since, limit| {
+            let frames = hub.history(feed, since, limit);
+            seqs(&frames.into_iter().map(Utf8Bytes::from).collect::<Vec<_>>())
+        };
+        assert_eq!(history(None, 2), [(4, 3), (5, 4)]);
+        assert_eq!(history(Some(1), 2), [(2, 1), (3, 2)]);
+        assert_eq!(history(Some(4), 9), [(5, 4)]);
+        assert_eq!(history(Some(5), 9), []);
     }
 
     #[test]

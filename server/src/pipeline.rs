@@ -171,7 +171,8 @@ impl Pipeline {
 }
 
 /// The message that carries a signal.
-fn message(feed: Feed, seq: u64, prev: u64, body: Signal) -> ServerMessage {
+#[must_use]
+pub fn message(feed: Feed, seq: u64, prev: u64, body: Signal) -> ServerMessage {
     let Feed { symbol, strategy } = feed;
     match body {
         Signal::Scalp(data) => ServerMessage::Scalp(ScalpMessage { symbol, strategy, seq, prev, data }),

@@ -123,6 +123,54 @@ fn a_written_configuration_passes_its_check_and_hides_its_secret() {
     assert!(text.contains("move it away first"), "{text}");
 }
 
+fn fixture(name: &str) -> String {
+    format!("{}/../strategy/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Standard output of `tidegate signals` over the synthetic days, as JSON lines.
+fn signals(strategy: &str, more: &[&str]) -> Vec<serde_json::Value> {
+    let file = fixture("synth-seed1-7200.csv.gz");
+    let mut arguments = vec!["signals", &file, "--strategy", strategy, "--symbol", "TESTUSDT"];
+    arguments.extend(more);
+    let output = output(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+}
+
+#[test]
+fn the_signals_of_a_candle_file_are_printed_as_the_reference_has_them() {
+    for (strategy, count) in [("scalp", 14_400), ("momentum", 7_200), ("range_trading", 7_200)] {
+        let golden = std::fs::File::open(fixture(&format!("synth-seed1-7200.{strategy}.jsonl.gz"))).unwrap();
+        let golden = std::io::read_to_string(flate2::read::GzDecoder::new(golden)).unwrap();
+        let printed = signals(strategy, &["--tick", "0.1"]);
+        assert_eq!((printed.len(), golden.lines().count()), (count, count));
+        for (printed, golden) in printed.iter().zip(golden.lines()) {
+            let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+            assert_eq!(printed["strategy"], strategy);
+            for field in ["type", "symbol"] {
+                assert_eq!(printed[field], golden[field]);
+            }
+            let (ours, theirs) = if strategy == "range_trading" {
+                (&printed["payload"]["summary"]["entry"], &golden["payload"]["summary"]["entry"])
+            } else {
+                (&printed["data"], &golden["data"])
+            };
+            assert_eq!((&ours["side"], &ours["reasoning"]), (&theirs["side"], &theirs["reasoning"]));
+        }
+    }
+}
+
+#[test]
+fn what_would_be_sent_is_printed_with_its_place_in_the_sequence() {
+    let sent = signals("range_trading", &["--sent"]);
+    assert!(sent.len() > 100 && sent.len() < 2_000, "{}", sent.len());
+    assert_eq!(sent[0]["prev"], 0);
+    for pair in sent.windows(2) {
+        assert_eq!(pair[1]["prev"], pair[0]["seq"]);
+    }
+}
+
 /// A running `tidegate serve`.
 struct Server {
     child: Child,

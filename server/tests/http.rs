@@ -74,6 +74,17 @@ async fn a_request_that_is_not_valid_is_told_why() {
         ),
         ("/api/perps/klines?symbol=BTCUSDT&limit=0", 400, "`limit` must be a whole number from 1 to 1500"),
         ("/api/perps/scalp-indicator?symbol=x", 404, "Unknown symbol `x`. Available: BTCUSDT, ETHUSDT"),
+        (
+            "/api/signals/hold/BTCUSDT",
+            404,
+            "Unknown strategy `hold`. Available: range_trading, momentum, scalp",
+        ),
+        ("/api/signals/scalp/BTCUSDT?limit=513", 400, "`limit` must be a whole number from 1 to 512"),
+        (
+            "/api/signals/scalp/BTCUSDT?since=x",
+            400,
+            "`since` must be a whole number from 0 to 9007199254740991",
+        ),
         ("/api/nothing", 404, "there is nothing at this address"),
     ];
     for (path, status, text) in table {
@@ -108,5 +119,23 @@ async fn market_data_is_served_for_every_symbol_and_interval() {
     let (_, scalp) = gateway.get("/api/perps/scalp-indicator?symbol=ETHUSDT").await;
     assert_eq!(scalp["symbol"], "ETHUSDT");
     assert_eq!(scalp["tp_percent"], 0.15);
+    let (_, momentum) = gateway.get("/api/perps/momentum-indicator?symbol=ETHUSDT").await;
+    assert_eq!((&momentum["symbol"], &momentum["sl_percent"]), (&json!("ETHUSDT"), &json!(0.2)));
+    let (_, range) = gateway.get("/api/perps/range-trading-indicator?symbol=ETHUSDT").await;
+    assert!(range["range_24h"]["high"].as_f64() > range["range_24h"]["low"].as_f64(), "{range}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn the_history_of_a_feed_is_served_as_it_was_sent() {
+    let gateway = Gateway::start().await;
+    let (_, newest) = gateway.get("/api/signals/scalp/BTCUSDT?limit=3").await;
+    let newest = newest["signals"].as_array().unwrap();
+    assert_eq!(newest.len(), 3);
+    assert_eq!(newest[1]["prev"], newest[0]["seq"]);
+    let path = format!("/api/signals/scalp/BTCUSDT?since={}&limit=2", newest[0]["seq"]);
+    let (_, after) = gateway.get(&path).await;
+    assert_eq!(after["signals"][0], newest[1]);
+    assert_eq!(after["signals"][1], newest[2]);
     gateway.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ pub struct Cli {
 enum Verb {
     /// Run the gateway, with the dashboard built in
     Serve(serve::Serve),
+    /// Print every signal of a candle file, one JSON line each
+    Signals(signals::Signals),
     /// Write, check or show the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -52,6 +55,7 @@ impl Cli {
         let file = self.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
         match self.verb {
             Verb::Serve(serve) => serve.run(file),
+            Verb::Signals(signals) => signals.run(),
             Verb::Config(verb) => verb.run(file),
         }
     }

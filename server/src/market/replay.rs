@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{Candle, MINUTE_MS, MarketEvent, TickSize};
+use tidegate_strategy::{Candle, Engine, Evaluation, MINUTE_MS, MarketEvent, Parameters, TickSize};
 
 use super::{Opened, PAST_CANDLES, PAST_EVALUATED, Source, paced};
 use crate::clock::MarketClock;
@@ -70,6 +70,23 @@ pub fn load(path: &Path) -> Result<CandleFile, Failure> {
         )
         .at(place)
     })
+}
+
+/// Everything that the strategies say about the candles of a file, in order: the way a replay goes, as fast as
+/// it can.
+pub fn evaluations(symbol: Symbol, tick: TickSize, candles: Vec<Candle>) -> impl Iterator<Item = Evaluation> {
+    let mut engine = Engine::new(symbol, tick, Parameters::default()).expect("the defaults are in bounds");
+    candles.into_iter().flat_map(move |candle| events(candle, tick)).flat_map(move |event| {
+        if let Err(refusal) = engine.handle(&event) {
+            tracing::warn!(%symbol, %refusal, "a market event was refused");
+        }
+        engine.poll(event.time_ms())
+    })
+}
+
+/// What a finished candle was at its half and at its end.
+fn events(candle: Candle, tick: TickSize) -> [MarketEvent; 2] {
+    [MarketEvent::halfway(&candle, tick), MarketEvent::closed(candle)]
 }
 
 /// Where a file is malformed.
@@ -189,7 +206,7 @@ fn source(symbol: Symbol, file: CandleFile, start_ms: u64, clock: MarketClock) -
     let evaluated =
         candles.split_off(candles.partition_point(|candle| candle.open_time_ms < evaluated_from_ms));
     let skip = candles.len().saturating_sub(PAST_CANDLES);
-    let events = move |candle: Candle| [MarketEvent::halfway(&candle, tick), MarketEvent::closed(candle)];
+    let events = move |candle| events(candle, tick);
     Source {
         symbol,
         tick,
