@@ -191,14 +191,13 @@ impl Client {
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         let live = self.phase.live();
         let judged = live.is_some_and(|live| live.probe.is_none());
-        let only_live = [self.tokens.refresh_at_ms(), self.drain_at_ms, self.flush_at_ms];
-        let always = [
-            self.phase.deadline_ms(),
-            self.tokens.request_deadline_ms(),
-            self.subscriptions.deadline_ms(live.is_some(), judged),
-        ];
-        let only_live = only_live.into_iter().filter(|_| live.is_some());
-        only_live.chain(always).flatten().min()
+        let mut due_ms = earlier(self.phase.deadline_ms(), self.tokens.request_deadline_ms());
+        due_ms = earlier(due_ms, self.subscriptions.deadline_ms(live.is_some(), judged));
+        if live.is_some() {
+            due_ms = earlier(due_ms, self.tokens.refresh_at_ms());
+            due_ms = earlier(due_ms, earlier(self.drain_at_ms, self.flush_at_ms));
+        }
+        due_ms
     }
 
     /// How the connection stands.
@@ -301,8 +300,17 @@ impl Client {
         usize::try_from(self.limits.subscriptions_per_connection).unwrap_or(usize::MAX)
     }
 
+    /// The clock of the host, which never goes back here.
     fn advance(&mut self, now_ms: u64) -> u64 {
         self.now_ms = self.now_ms.max(now_ms);
         self.now_ms
+    }
+}
+
+/// The earlier of two times of which there may be none.
+pub(crate) fn earlier(one_ms: Option<u64>, other_ms: Option<u64>) -> Option<u64> {
+    match (one_ms, other_ms) {
+        (Some(one_ms), Some(other_ms)) => Some(one_ms.min(other_ms)),
+        (one_ms, other_ms) => one_ms.or(other_ms),
     }
 }

@@ -262,13 +262,14 @@ impl Client {
             }
             Recovery::FreshTokenOnce => {
                 self.warn(Warning::TokenRefused(ErrorCode::InvalidToken));
-                match self.tokens.refuse(true) {
-                    0 | 1 => self.retry(now_ms),
-                    _ => self.block(Block::TokenRefused),
+                if self.tokens.refuse(true, now_ms) {
+                    self.block(Block::TokenRefused);
+                } else {
+                    self.retry(now_ms);
                 }
             }
             Recovery::FreshToken => {
-                self.tokens.refuse(false);
+                self.tokens.refuse(false, now_ms);
                 self.retry(now_ms);
             }
             Recovery::LongBackoff => {

@@ -181,7 +181,7 @@ impl Slot {
             Remote::Asked { until_ms, .. } | Remote::Ending { until_ms, .. } => Some(until_ms),
             _ => None,
         };
-        remote.into_iter().chain(self.fetch.map(|(_, until_ms)| until_ms)).min()
+        crate::client::earlier(remote, self.fetch.map(|(_, until_ms)| until_ms))
     }
 
     pub(crate) fn connection_lost(&mut self) {

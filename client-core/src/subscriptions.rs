@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use tidegate_protocol::{ErrorCode, Feed};
 
+use crate::client::earlier;
 use crate::slot::{Remote, Slot};
 use crate::wire::Request;
 use crate::{Event, FeedId, FeedInfo, FeedStatus, Granted, Rejected, Warning};
@@ -172,13 +173,17 @@ impl Subscriptions {
 
     /// When something is due by itself. `live`: there is a connection; `judged`: and it is healthy.
     pub(crate) fn deadline_ms(&self, live: bool, judged: bool) -> Option<u64> {
-        let dues = self.slots.iter().flat_map(|slot| {
-            let answer = slot.answer_due_ms().filter(|_| live);
-            let fresh = judged && slot.reported == Some(FeedStatus::Live);
-            let stale = slot.stale_at_ms().filter(|_| fresh);
-            [slot.linger_until_ms, answer, stale]
-        });
-        dues.flatten().min()
+        let mut due_ms = None;
+        for slot in &self.slots {
+            due_ms = earlier(due_ms, slot.linger_until_ms);
+            if live {
+                due_ms = earlier(due_ms, slot.answer_due_ms());
+            }
+            if judged && slot.reported == Some(FeedStatus::Live) {
+                due_ms = earlier(due_ms, slot.stale_at_ms());
+            }
+        }
+        due_ms
     }
 
     /// Tells what changed since it was last told.

@@ -10,8 +10,8 @@ use crate::random::Random;
 const ANSWER_MS: u64 = 10_000;
 /// A connection is not worth opening with a token that has less left, in milliseconds.
 const MIN_LEFT_MS: u64 = 15_000;
-/// How long a token of unknown lifetime is taken for fresh, in milliseconds.
-const UNKNOWN_LIFETIME_MS: u64 = 60_000;
+/// How long a token counts as just fetched, in milliseconds: as one of unknown lifetime it is used that long.
+const FRESH_MS: u64 = 60_000;
 /// How long the server may take to accept a token on a live connection, in milliseconds.
 const ACCEPT_MS: u64 = 10_000;
 /// Shortest time between two attempts to refresh, in milliseconds.
@@ -56,8 +56,8 @@ pub(crate) struct Tokens {
     offered: Option<(u64, Token)>,
     /// Fingerprint of the token that the server refused last, and whether for good.
     refused: Option<(u64, bool)>,
-    /// Refusals for good since a token was last accepted.
-    refusals: u32,
+    /// A token was refused for good, and none was accepted since.
+    replaces_refused: bool,
     request: Option<(RequestId, u64)>,
     requests: u32,
     refresh_at_ms: Option<u64>,
@@ -69,7 +69,7 @@ impl Tokens {
     pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
         self.current.as_ref().is_some_and(|token| match token.expires_at_ms {
             Some(expires_at_ms) => expires_at_ms >= now_ms.saturating_add(MIN_LEFT_MS),
-            None => now_ms < token.fetched_at_ms + UNKNOWN_LIFETIME_MS,
+            None => now_ms < token.fetched_at_ms + FRESH_MS,
         })
     }
 
@@ -155,7 +155,7 @@ impl Tokens {
     /// The server accepted the token of a new connection.
     pub(crate) fn connected(&mut self, expires_in_ms: u64, now_ms: u64, random: &mut Random) {
         self.refused = None;
-        self.refusals = 0;
+        self.replaces_refused = false;
         self.refresh_failures = 0;
         self.refresh_at_ms = Some(now_ms.saturating_add(refresh_in_ms(expires_in_ms, random)));
         if let Some(token) = &mut self.current {
@@ -201,20 +201,24 @@ impl Tokens {
         self.refresh_at_ms = Some(now_ms + wait_ms);
     }
 
-    /// The server refused the token in use. `for_good`: not because it has expired. Returns how often it did
-    /// so for good since it last accepted one.
-    pub(crate) fn refuse(&mut self, for_good: bool) -> u32 {
-        self.refusals += u32::from(for_good);
-        if let Some(token) = self.current.take() {
+    /// The server refused the token in use. `for_good`: not because it has expired. Returns whether asking
+    /// for another one cannot help, because this one was fresh and took the place of a refused one.
+    pub(crate) fn refuse(&mut self, for_good: bool, now_ms: u64) -> bool {
+        let token = self.current.take();
+        // One that was fetched long ago may have been revoked since, which says nothing about the next.
+        let fresh = token.as_ref().is_none_or(|token| now_ms < token.fetched_at_ms + FRESH_MS);
+        let hopeless = for_good && fresh && self.replaces_refused;
+        self.replaces_refused |= for_good;
+        if let Some(token) = token {
             self.refused = Some((fingerprint(&token.text.0), for_good));
         }
-        self.refusals
+        hopeless
     }
 
     /// Somebody has a new token, or wants another try: what was refused is forgotten.
     pub(crate) fn forgive(&mut self) {
         self.refused = None;
-        self.refusals = 0;
+        self.replaces_refused = false;
     }
 
     /// What is held is not to be used again.
@@ -319,10 +323,21 @@ mod tests {
         for (for_good, worth) in [(true, Worth::Refused), (false, Worth::Same)] {
             let mut tokens = Tokens::default();
             tokens.accept("a".into(), None, 0);
-            tokens.refuse(for_good);
+            assert!(!tokens.refuse(for_good, 5));
             assert_eq!(tokens.accept("a".into(), None, 10), worth);
             tokens.forgive();
             assert_eq!(tokens.accept("a".into(), None, 20), Worth::Fresh);
+        }
+    }
+
+    #[test]
+    fn a_fresh_token_that_is_refused_after_another_one_is_hopeless_and_an_old_one_is_not() {
+        for (age_ms, hopeless) in [(59_999, true), (60_000, false)] {
+            let mut tokens = Tokens::default();
+            tokens.accept("a".into(), None, 0);
+            assert!(!tokens.refuse(true, 0));
+            tokens.accept("b".into(), None, 0);
+            assert_eq!(tokens.refuse(true, age_ms), hopeless);
         }
     }
 

@@ -7,5 +7,7 @@ mod liveness;
 mod page;
 mod replay;
 mod rig;
+mod simulation;
 mod storms;
 mod tokens;
+mod world;
