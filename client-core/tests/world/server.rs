@@ -130,7 +130,7 @@ impl Server {
     pub(crate) fn poll(&mut self, now_ms: u64) -> Said {
         let mut said = Vec::new();
         for (feed, line) in &mut self.feeds {
-            if now_ms % line.interval_ms == 0 && line.seqs.last() != Some(&now_ms) {
+            if now_ms.is_multiple_of(line.interval_ms) && line.seqs.last() != Some(&now_ms) {
                 let prev = line.seqs.last().copied().unwrap_or(0);
                 line.seqs.push(now_ms);
                 for (socket, connection) in &self.connections {
@@ -174,7 +174,8 @@ impl Server {
         let id = message.id();
         match message {
             ClientMessage::Authenticate(message) => {
-                let mut said = self.authenticate(socket, id, &message.token, message.session, now_ms);
+                let mut said =
+                    self.authenticate(socket, id, &message.token, message.session.as_deref(), now_ms);
                 let requests = message.subscriptions.unwrap_or_default();
                 if !requests.is_empty() && said.iter().any(|(_, say)| is_connected(say)) {
                     said.extend(self.subscribe(socket, id, &requests));
@@ -199,7 +200,7 @@ impl Server {
         socket: u32,
         id: u64,
         token: &str,
-        session: Option<String>,
+        session: Option<&str>,
         now_ms: u64,
     ) -> Said {
         let expires_ms = self.tokens.get(token).copied().unwrap_or(0);
@@ -235,9 +236,9 @@ impl Server {
         said
     }
 
-    fn take_over(&mut self, session: Option<String>) -> Said {
+    fn take_over(&mut self, session: Option<&str>) -> Said {
         let held = |connection: &Connection| {
-            connection.user.as_ref().map(|user| &user.session) == session.as_ref() && session.is_some()
+            session.is_some() && connection.user.as_ref().map(|user| user.session.as_str()) == session
         };
         let old = self.connections.iter().find(|(_, connection)| held(connection)).map(|(old, _)| *old);
         let Some(old) = old else { return Vec::new() };
