@@ -24,6 +24,7 @@ use crate::time::{HALF_MINUTE_MS, MINUTE_MS};
 #[derive(Clone, Debug)]
 pub struct Engine {
     symbol: Symbol,
+    tick: TickSize,
     stale_after_ms: u64,
     minutes: Minutes,
     market: Market,
@@ -56,6 +57,7 @@ impl Engine {
         parameters.check()?;
         Ok(Self {
             symbol,
+            tick,
             stale_after_ms: parameters.data.stale_after_ms,
             market: Market::new(&parameters, tick),
             minutes: Minutes::new(parameters.data),
@@ -146,6 +148,10 @@ impl Engine {
 
     fn take(&mut self, event: &MarketEvent, passing: Passing) -> Result<Handled, Refusal> {
         event.check()?;
+        let [low, _] = event.extremes();
+        if self.tick.round(low) == 0.0 {
+            return Err(Refusal::Price { price: low });
+        }
         if let Some(ignored) = self.minutes.ignored(event) {
             return Ok(ignored);
         }

@@ -18,7 +18,7 @@ pub enum Handled {
 /// Why an event was refused. The engine's state is as it was before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refusal {
-    /// A price that is zero, negative or not a number.
+    /// A price that is zero, negative, not a number, or rounds to no tick at all.
     Price {
         /// The price.
         price: f64,
@@ -72,7 +72,7 @@ pub enum BadCandle {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Price { price } => write!(f, "price {price} is not a positive number"),
+            Self::Price { price } => write!(f, "price {price} is not a positive number of ticks"),
             Self::Quantity { quantity } => write!(f, "quantity {quantity} is not a number of at least 0"),
             Self::Time { time_ms } => write!(f, "time {time_ms} ms lies after the year 9999"),
             Self::Candle { open_time_ms, bad } => {

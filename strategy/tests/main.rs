@@ -1,4 +1,8 @@
 //! The strategies held against an independent implementation, and against what must always be true.
 
+mod engine;
 mod fixtures;
 mod golden;
+mod properties;
+mod range;
+mod support;
