@@ -14,6 +14,7 @@ use tidegate_protocol::{ErrorCode, Feed, HISTORY_PER_FEED, MAX_ID, Strategy, Sym
 use tidegate_strategy::{Candle, MINUTE_MS, Signal, resample};
 
 use crate::app::App;
+use crate::outcomes::{FEE_MAX_PERCENT, Report};
 use crate::refusal::Refusal;
 
 /// Candles in an answer when no number is asked for.
@@ -195,6 +196,33 @@ pub async fn signals(
     // The frames are JSON already: they are not parsed to be written again.
     let body = format!("{{\"signals\":[{}]}}", frames.join(","));
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// What `outcomes` is asked for.
+#[derive(Debug, Deserialize)]
+pub struct OutcomesQuery {
+    fee: Option<String>,
+}
+
+/// `GET /api/outcomes/{strategy}/{symbol}?fee=`: what became of the kept signals; `fee` is in percent a side.
+///
+/// # Errors
+/// A feed or a fee that is not valid.
+pub async fn outcomes(
+    State(app): State<Arc<App>>,
+    Path((strategy, symbol)): Path<(String, String)>,
+    Query(query): Query<OutcomesQuery>,
+) -> Result<Json<Report>, ApiError> {
+    let symbol = known_symbol(&app, Some(&symbol))?;
+    let strategy = strategy.parse().map_err(|_| Refusal::UnknownStrategy(strategy))?;
+    let fee = query.fee.as_deref().map_or(Some(0.0), |text| text.parse().ok());
+    let fee = fee.filter(|fee| (0.0..=FEE_MAX_PERCENT).contains(fee)).ok_or_else(|| {
+        ApiError::bad_request(format!(
+            "`fee` must be a number from 0 to {FEE_MAX_PERCENT}, in percent a side"
+        ))
+    })?;
+    let latest = app.markets.latest(symbol).expect("a known symbol has a market");
+    Ok(Json(latest.outcomes.report(strategy, fee)))
 }
 
 fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {

@@ -13,6 +13,7 @@ pub mod failure;
 pub mod http;
 pub mod hub;
 pub mod market;
+pub mod outcomes;
 pub mod pipeline;
 pub mod refusal;
 pub mod router;

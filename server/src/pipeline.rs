@@ -8,12 +8,13 @@ use futures_util::StreamExt;
 use tidegate_protocol::{
     Feed, MomentumMessage, RangeTradingMessage, ScalpMessage, ServerMessage, Strategy, Symbol,
 };
-use tidegate_strategy::{Candle, Engine, Evaluation, InvalidParameter, MarketEvent, Parameters, Signal};
+use tidegate_strategy::{Candle, Engine, InvalidParameter, MarketEvent, Parameters, Signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::MarketClock;
 use crate::hub::Hub;
 use crate::market::Source;
+use crate::outcomes::Outcomes;
 
 /// One-minute candles kept per symbol for `/api/perps/klines`: a week.
 const CANDLES_KEPT: usize = 10_080;
@@ -37,6 +38,8 @@ pub struct Latest {
     pub running: Option<Candle>,
     /// What each strategy said last.
     pub signals: BTreeMap<Strategy, Signal>,
+    /// What became of the signals before.
+    pub outcomes: Outcomes,
 }
 
 impl Markets {
@@ -73,6 +76,7 @@ impl Latest {
             self.closed.pop_front();
         }
         self.closed.push_back(candle);
+        self.outcomes.candle(&candle);
     }
 }
 
@@ -162,9 +166,11 @@ impl Pipeline {
                 self.hub
                     .publish(feed, evaluation.time_ms, |prev| message(feed, evaluation.time_ms, prev, body));
             }
-            let Evaluation { strategy, body, .. } = evaluation;
             if let Some(mut latest) = self.markets.latest(symbol) {
-                latest.signals.insert(strategy, body);
+                if evaluation.send {
+                    latest.outcomes.signal(&evaluation);
+                }
+                latest.signals.insert(evaluation.strategy, evaluation.body);
             }
         }
     }

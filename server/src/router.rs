@@ -35,6 +35,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/perps/momentum-indicator", get(http::momentum_indicator))
         .route("/api/perps/range-trading-indicator", get(http::range_trading_indicator))
         .route("/api/signals/{strategy}/{symbol}", get(http::signals))
+        .route("/api/outcomes/{strategy}/{symbol}", get(http::outcomes))
         .fallback(get(dashboard::serve))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))

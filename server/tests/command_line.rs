@@ -162,6 +162,23 @@ fn the_signals_of_a_candle_file_are_printed_as_the_reference_has_them() {
 }
 
 #[test]
+fn a_backtest_shows_the_hit_rate_beside_the_rate_that_it_must_beat() {
+    let file = fixture("synth-seed1-7200.csv.gz");
+    let backtest = ["backtest", &file, "--strategy", "scalp", "--fee", "0.02", "--symbols", "TESTUSDT"];
+    let table = String::from_utf8(output(&backtest).stdout).unwrap();
+    let lines: Vec<_> = table.lines().collect();
+    let hit = lines.iter().position(|line| line.contains("hit rate")).expect("a hit rate");
+    assert!(lines[hit + 1].contains("break-even at") && lines[hit + 1].contains("56.0 %"), "{table}");
+    assert!(table.contains("not advice"), "{table}");
+    let json = output(&[&backtest[..], &["--json"]].concat()).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!((&json[0]["symbol"], &json[0]["candles"]), (&"TESTUSDT".into(), &7_200.into()));
+    assert!(table.contains(&format!("{} expired", json[0]["expired"])), "{table} {json}");
+    assert_eq!(failure(&["backtest", &file, "--strategy", "scalp", "--fee", "40"]).0, 2);
+    assert_eq!(failure(&["backtest", &file, "--strategy", "hold"]).0, 2);
+}
+
+#[test]
 fn what_would_be_sent_is_printed_with_its_place_in_the_sequence() {
     let sent = signals("range_trading", &["--sent"]);
     assert!(sent.len() > 100 && sent.len() < 2_000, "{}", sent.len());

@@ -85,6 +85,11 @@ async fn a_request_that_is_not_valid_is_told_why() {
             400,
             "`since` must be a whole number from 0 to 9007199254740991",
         ),
+        (
+            "/api/outcomes/scalp/BTCUSDT?fee=lots",
+            400,
+            "`fee` must be a number from 0 to 5, in percent a side",
+        ),
         ("/api/nothing", 404, "there is nothing at this address"),
     ];
     for (path, status, text) in table {
@@ -137,5 +142,8 @@ async fn the_history_of_a_feed_is_served_as_it_was_sent() {
     let (_, after) = gateway.get(&path).await;
     assert_eq!(after["signals"][0], newest[1]);
     assert_eq!(after["signals"][1], newest[2]);
+    let (_, outcomes) = gateway.get("/api/outcomes/scalp/BTCUSDT?fee=0.02").await;
+    assert!(outcomes["signals"].as_u64().unwrap() > 20, "{outcomes}");
+    assert!((outcomes["break_even_rate"].as_f64().unwrap() - 0.56).abs() < 1e-9, "{outcomes}");
     gateway.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The command line: verbs, flags and exit codes.
 
+mod backtest;
 mod config;
 mod serve;
 mod signals;
@@ -31,6 +32,8 @@ pub struct Cli {
 enum Verb {
     /// Run the gateway, with the dashboard built in
     Serve(serve::Serve),
+    /// Work out what a strategy's signals would have come to over candle files
+    Backtest(backtest::Backtest),
     /// Print every signal of a candle file, one JSON line each
     Signals(signals::Signals),
     /// Write, check or show the configuration
@@ -55,6 +58,7 @@ impl Cli {
         let file = self.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
         match self.verb {
             Verb::Serve(serve) => serve.run(file),
+            Verb::Backtest(backtest) => backtest.run(),
             Verb::Signals(signals) => signals.run(),
             Verb::Config(verb) => verb.run(file),
         }

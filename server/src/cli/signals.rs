@@ -8,7 +8,7 @@ use tidegate_protocol::{Feed, Strategy, Symbol};
 use tidegate_strategy::TickSize;
 
 use crate::failure::Failure;
-use crate::market::replay::{evaluations, load};
+use crate::market::replay::{Replayed, load};
 use crate::pipeline::message;
 
 /// Flags of `signals`.
@@ -59,7 +59,7 @@ impl Signals {
     ) -> io::Result<()> {
         let feed = Feed { symbol: self.symbol, strategy: self.strategy };
         let mut prev = 0;
-        for evaluation in evaluations(self.symbol, tick, candles) {
+        for evaluation in Replayed::new(self.symbol, tick, candles).flat_map(|minute| minute.evaluations) {
             if evaluation.strategy != self.strategy || (self.sent && !evaluation.send) {
                 continue;
             }

@@ -72,16 +72,46 @@ pub fn load(path: &Path) -> Result<CandleFile, Failure> {
     })
 }
 
-/// Everything that the strategies say about the candles of a file, in order: the way a replay goes, as fast as
-/// it can.
-pub fn evaluations(symbol: Symbol, tick: TickSize, candles: Vec<Candle>) -> impl Iterator<Item = Evaluation> {
-    let mut engine = Engine::new(symbol, tick, Parameters::default()).expect("the defaults are in bounds");
-    candles.into_iter().flat_map(move |candle| events(candle, tick)).flat_map(move |event| {
-        if let Err(refusal) = engine.handle(&event) {
-            tracing::warn!(%symbol, %refusal, "a market event was refused");
+/// Goes through the candles of a file the way a replay does, as fast as it is asked to.
+#[derive(Debug)]
+pub struct Replayed {
+    engine: Engine,
+    tick: TickSize,
+    candles: std::vec::IntoIter<Candle>,
+}
+
+/// One candle, and what was said half-way and at its end.
+#[derive(Debug)]
+pub struct Minute {
+    /// The candle.
+    pub candle: Candle,
+    /// What the strategies said, in order.
+    pub evaluations: Vec<Evaluation>,
+}
+
+impl Replayed {
+    /// Starts before the first candle.
+    #[must_use]
+    pub fn new(symbol: Symbol, tick: TickSize, candles: Vec<Candle>) -> Self {
+        let engine = Engine::new(symbol, tick, Parameters::default()).expect("the defaults are in bounds");
+        Self { engine, tick, candles: candles.into_iter() }
+    }
+}
+
+impl Iterator for Replayed {
+    type Item = Minute;
+
+    fn next(&mut self) -> Option<Minute> {
+        let candle = self.candles.next()?;
+        let mut evaluations = Vec::new();
+        for event in events(candle, self.tick) {
+            if let Err(refusal) = self.engine.handle(&event) {
+                tracing::warn!(%refusal, "a market event was refused");
+            }
+            evaluations.extend(self.engine.poll(event.time_ms()));
         }
-        engine.poll(event.time_ms())
-    })
+        Some(Minute { candle, evaluations })
+    }
 }
 
 /// What a finished candle was at its half and at its end.
@@ -177,7 +207,10 @@ fn symbols_of(files: &[PathBuf], configured: &[Symbol]) -> Result<Vec<Symbol>, F
 }
 
 /// `BTCUSDT` in `bybit-linear-BTCUSDT-1m-2025-06.csv.gz`: the longest part in capitals with a letter.
-fn symbol_in_name(path: &Path) -> Result<Symbol, Failure> {
+///
+/// # Errors
+/// A name without a symbol in it.
+pub fn symbol_in_name(path: &Path) -> Result<Symbol, Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parts = name.split(|character: char| !character.is_ascii_alphanumeric());
     let found = parts

@@ -1,0 +1,235 @@
+//! What became of the signals of one market: the same bookkeeping live, in a replay and in a backtest.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+use tidegate_protocol::{HISTORY_PER_FEED, Side, Strategy};
+use tidegate_strategy::{Candle, End, Evaluation, Follower, Plan, Signal, Tally, break_even_rate};
+
+/// Highest fee that is believed, in percent a side.
+pub const FEE_MAX_PERCENT: f64 = 5.0;
+
+/// The outcomes of one market, by strategy.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    /// How many ended plans are kept of each strategy; the oldest give way.
+    keep: usize,
+    books: BTreeMap<Strategy, Book>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Book {
+    open: Vec<Open>,
+    ended: VecDeque<Ended>,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    follower: Follower,
+    /// Target and stop, in percent.
+    distances: [f64; 2],
+    side: Side,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    end: End,
+    distances: [f64; 2],
+    side: Side,
+}
+
+/// What became of the signals of a feed, in figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Signals with a side that have ended.
+    pub signals: u64,
+    /// Of those LONG.
+    pub long: u64,
+    /// Of those SHORT.
+    pub short: u64,
+    /// Signals whose entry or end is still ahead.
+    pub open: u64,
+    /// Signals whose entry was reached.
+    pub filled: u64,
+    /// Signals whose entry was not reached in time.
+    pub expired: u64,
+    /// Positions that ended at the target.
+    pub targets: u64,
+    /// Positions that ended at the stop.
+    pub stops: u64,
+    /// Positions that ended because their time was over.
+    pub timed_out: u64,
+    /// Share of the positions that ended with a profit before fees, 0 to 1; none without positions.
+    pub hit_rate: Option<f64>,
+    /// The share at which the strategy's targets and stops neither win nor lose at this fee, 0 to 1.
+    pub break_even_rate: Option<f64>,
+    /// Mean result of a position as a multiple of what was at risk, before fees.
+    pub average_r: Option<f64>,
+    /// Sum of the results after fees, in percent of one position.
+    pub net_percent: f64,
+    /// The fee that was subtracted on each side, in percent.
+    pub fee_percent: f64,
+}
+
+/// Outcomes for a history: as many as signals are kept of a feed.
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self { keep: HISTORY_PER_FEED, books: BTreeMap::new() }
+    }
+}
+
+impl Outcomes {
+    /// Outcomes of a whole file.
+    #[must_use]
+    pub fn of_everything() -> Self {
+        Self { keep: usize::MAX, books: BTreeMap::new() }
+    }
+
+    /// Takes up a signal; NEUTRAL ones have no outcome.
+    pub fn signal(&mut self, evaluation: &Evaluation) {
+        let Some(plan) = Plan::of(evaluation) else { return };
+        let open = Open {
+            follower: Follower::new(plan),
+            distances: distances(evaluation, &plan),
+            side: evaluation.body.side(),
+        };
+        self.books.entry(evaluation.strategy).or_default().open.push(open);
+    }
+
+    /// Takes the next closed minute. Signals of its end are taken up before or after it: it is in their past.
+    pub fn candle(&mut self, candle: &Candle) {
+        for book in self.books.values_mut() {
+            let ended = &mut book.ended;
+            book.open.retain_mut(|open| match open.follower.candle(candle) {
+                None => true,
+                Some(end) => {
+                    ended.push_back(Ended { end, distances: open.distances, side: open.side });
+                    false
+                }
+            });
+            while ended.len() > self.keep {
+                ended.pop_front();
+            }
+        }
+    }
+
+    /// The figures of one strategy, with a fee of `fee_percent` on each side.
+    #[must_use]
+    pub fn report(&self, strategy: Strategy, fee_percent: f64) -> Report {
+        let empty = Book::default();
+        let book = self.books.get(&strategy).unwrap_or(&empty);
+        let mut tally = Tally::default();
+        book.ended.iter().for_each(|ended| tally.add(&ended.end, fee_percent));
+        let sides = |side| book.ended.iter().filter(|ended| ended.side == side).count() as u64;
+        Report {
+            signals: tally.plans,
+            long: sides(Side::Long),
+            short: sides(Side::Short),
+            open: book.open.len() as u64,
+            filled: tally.filled,
+            expired: tally.plans - tally.filled,
+            targets: tally.targets,
+            stops: tally.stops,
+            timed_out: tally.filled - tally.targets - tally.stops,
+            hit_rate: tally.hit_rate(),
+            break_even_rate: break_even(book, fee_percent),
+            average_r: tally.average_r(),
+            net_percent: tally.net_percent,
+            fee_percent,
+        }
+    }
+}
+
+/// Mean over the positions; of a strategy with a fixed target and stop all are the same.
+fn break_even(book: &Book, fee_percent: f64) -> Option<f64> {
+    let filled = book.ended.iter().filter(|ended| ended.end.is_filled());
+    let rates: Vec<_> =
+        filled.map(|ended| break_even_rate(ended.distances[0], ended.distances[1], fee_percent)).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
+    let count = rates.len() as f64;
+    (count > 0.0).then(|| rates.iter().sum::<f64>() / count)
+}
+
+/// Target and stop in percent: as the signal announces them, or, where it does not, from the entry.
+fn distances(evaluation: &Evaluation, plan: &Plan) -> [f64; 2] {
+    match &evaluation.body {
+        Signal::Scalp(signal) => [signal.tp_percent, signal.sl_percent],
+        Signal::Momentum(signal) => [signal.tp_percent, signal.sl_percent],
+        Signal::RangeTrading(_) => {
+            [plan.target, plan.stop].map(|price| (price - plan.entry).abs() / plan.entry * 100.0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::market::replay::Replayed;
+
+    /// An hour of candles that swing far enough for every kind of end.
+    fn candles() -> Vec<Candle> {
+        let price = |minute: u64| 100.0 + 0.3 * ((minute as f64) * 0.9).sin();
+        let candle = |minute: u64| {
+            let (open, close) = (price(minute), price(minute + 1));
+            let (high, low) = (open.max(close) + 0.05, open.min(close) - 0.05);
+            Candle { open_time_ms: minute * 60_000, open, high, low, close, volume: 1.0 }
+        };
+        (1_000..1_600).map(candle).collect()
+    }
+
+    fn outcomes() -> Outcomes {
+        let mut outcomes = Outcomes::of_everything();
+        let replayed = Replayed::new("AAUSDT".parse().unwrap(), "0.001".parse().unwrap(), candles());
+        for minute in replayed {
+            minute.evaluations.iter().for_each(|evaluation| outcomes.signal(evaluation));
+            outcomes.candle(&minute.candle);
+        }
+        outcomes
+    }
+
+    #[test]
+    fn every_signal_with_a_side_ends_in_exactly_one_way() {
+        let report = outcomes().report(Strategy::Scalp, 0.0);
+        assert!(report.signals > 100, "{report:?}");
+        assert_eq!(report.long + report.short, report.signals);
+        assert_eq!(report.filled + report.expired, report.signals);
+        assert_eq!(report.targets + report.stops + report.timed_out, report.filled);
+        assert!(report.targets > 0 && report.stops > 0, "{report:?}");
+        assert!(report.open < 20, "old ones do not stay open: {report:?}");
+    }
+
+    #[test]
+    fn the_break_even_rate_of_scalp_is_that_of_its_target_and_stop() {
+        let rate = |fee| outcomes().report(Strategy::Scalp, fee).break_even_rate.unwrap();
+        assert!((rate(0.0) - 0.40).abs() < 1e-9);
+        assert!((rate(0.02) - 0.56).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_fee_is_paid_twice_for_every_position() {
+        let outcomes = outcomes();
+        let (free, paid) = (outcomes.report(Strategy::Scalp, 0.0), outcomes.report(Strategy::Scalp, 0.02));
+        let fees = free.filled as f64 * 0.04;
+        assert!((free.net_percent - paid.net_percent - fees).abs() < 1e-6);
+        assert_eq!(free.average_r, paid.average_r, "R is before fees");
+    }
+
+    #[test]
+    fn a_strategy_without_signals_has_a_report_without_rates() {
+        let report = Outcomes::default().report(Strategy::Momentum, 0.0);
+        assert_eq!((report.signals, report.hit_rate, report.break_even_rate), (0, None, None));
+    }
+
+    #[test]
+    fn a_history_keeps_as_many_outcomes_as_signals() {
+        let mut outcomes = Outcomes::default();
+        for _ in 0..3 {
+            let replayed = Replayed::new("AAUSDT".parse().unwrap(), "0.001".parse().unwrap(), candles());
+            for minute in replayed {
+                minute.evaluations.iter().for_each(|evaluation| outcomes.signal(evaluation));
+                outcomes.candle(&minute.candle);
+            }
+        }
+        assert_eq!(outcomes.report(Strategy::Scalp, 0.0).signals, HISTORY_PER_FEED as u64);
+    }
+}
