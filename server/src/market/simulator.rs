@@ -4,6 +4,7 @@
 //! and signals that were missed while a node was down are recomputed exactly. Each day is a bridge between two
 //! levels that are given in closed form; what happens in between follows regimes from calm to crash.
 
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use tidegate_protocol::Symbol;
@@ -15,6 +16,17 @@ use crate::clock::MarketClock;
 const MINUTES_PER_DAY: u64 = 1_440;
 const DAY_MS: i64 = 86_400_000;
 const SECONDS_PER_MINUTE: u64 = 60;
+
+/// Minutes before a sweep whose extreme it takes out.
+const SWEEP_LOOKBACK: usize = 35;
+/// How near to the extreme a minute must be to sweep it, as a part of the price.
+const SWEEP_REACH: f64 = 0.001_5;
+/// How far a sweep reaches beyond the extreme.
+const SWEEP_DEPTH: f64 = 0.001_2;
+/// How often a minute near an extreme sweeps it.
+const SWEEP_CHANCE: f64 = 0.08;
+/// How much more is traded in it.
+const SWEEP_VOLUME: f64 = 4.0;
 
 /// The symbols that are simulated when none are named.
 const DEFAULT_SYMBOLS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
@@ -67,20 +79,23 @@ struct Profile {
     volume: f64,
     /// How much livelier than the first symbol it is.
     liveliness: f64,
+    /// Shifts the order of the days' characters: symbols do not all crash on the same day.
+    shift: u64,
 }
 
 impl Profile {
     fn of(symbol: Symbol) -> Self {
         let tick = |decimals| TickSize::new(1, decimals).expect("a valid tick");
         match symbol.as_str() {
-            "BTCUSDT" => Self { price: 100_000.0, tick: tick(1), volume: 18.0, liveliness: 1.0 },
-            "ETHUSDT" => Self { price: 3_600.0, tick: tick(2), volume: 240.0, liveliness: 1.3 },
-            "SOLUSDT" => Self { price: 180.0, tick: tick(2), volume: 2_900.0, liveliness: 1.5 },
+            "BTCUSDT" => Self { price: 100_000.0, tick: tick(1), volume: 18.0, liveliness: 1.0, shift: 0 },
+            "ETHUSDT" => Self { price: 3_600.0, tick: tick(2), volume: 240.0, liveliness: 1.2, shift: 1 },
+            "SOLUSDT" => Self { price: 180.0, tick: tick(2), volume: 2_900.0, liveliness: 1.4, shift: 2 },
             // Anything else gets a price between 1 and 100 that belongs to its name.
             other => {
                 let mut random = Random::new(other.bytes().fold(7, |hash, byte| mix(hash ^ u64::from(byte))));
                 let price = 10f64.powf(2.0 * random.uniform());
-                Self { price, tick: tick(4), volume: 100_000.0 / price, liveliness: 1.5 }
+                let shift = random.below(3);
+                Self { price, tick: tick(4), volume: 100_000.0 / price, liveliness: 1.4, shift }
             }
         }
     }
@@ -101,6 +116,8 @@ struct Day {
     levels: Vec<f64>,
     /// Standard deviation of a minute's return.
     deviations: Vec<f64>,
+    /// Minutes that reach beyond the extreme of the half hour before and come back: to this price.
+    sweeps: BTreeMap<usize, f64>,
 }
 
 impl Market {
@@ -121,6 +138,7 @@ impl Market {
             number,
             [kept.levels[index], kept.levels[index + 1]],
             kept.deviations[index],
+            kept.sweeps.get(&index).copied(),
             self.profile,
             Random::new(self.key ^ mix(number)),
         )
@@ -130,26 +148,31 @@ impl Market {
     fn make_day(&self, number: u64) -> Day {
         let minutes = usize::try_from(MINUTES_PER_DAY).expect("1440");
         let mut random = Random::new(self.key ^ mix(number ^ 0xDA7));
+        let character = Character::of(number + self.profile.shift);
         let (mut walk, mut deviations) = (vec![0.0], Vec::with_capacity(minutes));
-        let mut regime = Regime::draw(&mut random);
+        let mut regime = character.draw(&mut random);
         for _ in 0..minutes {
             if regime.minutes_left == 0 {
-                regime = Regime::draw(&mut random);
+                regime = character.draw(&mut random);
             }
             regime.minutes_left -= 1;
             let deviation = regime.deviation * self.profile.liveliness;
-            walk.push(walk.last().copied().unwrap_or(0.0) + regime.drift + deviation * random.normal());
+            let last = walk.last().copied().unwrap_or(0.0);
+            walk.push(last * character.memory() + regime.drift + deviation * random.normal());
             deviations.push(deviation);
         }
         let (start, end) = (self.level(number), self.level(number + 1));
         let bend = end - start - walk[minutes];
+        let swing = character.swing(&mut random);
         #[expect(clippy::cast_precision_loss, reason = "at most 1440")]
-        let levels = walk
+        let at = |index: usize| index as f64 / minutes as f64;
+        let levels: Vec<_> = walk
             .iter()
             .enumerate()
-            .map(|(index, step)| (start + step + bend * index as f64 / minutes as f64).exp())
+            .map(|(index, step)| (start + step + bend * at(index) + swing(at(index))).exp())
             .collect();
-        Day { number, levels, deviations }
+        let sweeps = sweeps(&levels, &mut random);
+        Day { number, levels, deviations, sweeps }
     }
 
     /// Logarithm of the price at the start of a day: slow waves around the symbol's price, bounded forever.
@@ -157,11 +180,57 @@ impl Market {
         let mut random = Random::new(self.key);
         #[expect(clippy::cast_precision_loss, reason = "days since 1970")]
         let day = day as f64;
-        let waves: f64 = [(97.0, 0.12), (23.0, 0.05), (7.0, 0.02)]
+        let waves: f64 = [(97.0, 0.12), (23.0, 0.02), (7.0, 0.004)]
             .iter()
             .map(|(period, height)| height * (TAU * (day / period + random.uniform())).sin())
             .sum();
         self.profile.price.ln() + waves
+    }
+}
+
+/// What kind of day it is. They follow each other, so that three days of one symbol, or one day of three, show
+/// everything that a strategy can meet.
+#[derive(Clone, Copy, Debug)]
+enum Character {
+    /// Back and forth between two edges.
+    Ranging,
+    /// Trends up and down with pauses.
+    Trending,
+    /// Crashes, recoveries and noise.
+    Wild,
+}
+
+impl Character {
+    fn of(day: u64) -> Self {
+        [Self::Wild, Self::Trending, Self::Ranging][usize::try_from(day % 3).expect("below 3")]
+    }
+
+    /// A stretch of this day.
+    fn draw(self, random: &mut Random) -> Regime {
+        let (least, most, drift, deviation) = match (self, random.uniform()) {
+            (Self::Ranging, u) if u < 0.5 => (40, 160, 0.0, 0.000_15),
+            (Self::Ranging, _) => (40, 160, 0.0, 0.000_3),
+            (Self::Trending, u) if u < 0.40 => (120, 300, 0.000_08, 0.000_25),
+            (Self::Trending, u) if u < 0.80 => (120, 300, -0.000_08, 0.000_25),
+            (Self::Trending, _) => (40, 120, 0.0, 0.000_12),
+            (Self::Wild, u) if u < 0.30 => (20, 40, -0.000_9, 0.001),
+            (Self::Wild, u) if u < 0.60 => (20, 40, 0.000_9, 0.001),
+            (Self::Wild, u) if u < 0.80 => (60, 120, 0.0, 0.000_6),
+            (Self::Wild, _) => (60, 180, 0.0, 0.000_15),
+        };
+        Regime { minutes_left: least + random.below(most - least), drift, deviation }
+    }
+
+    /// How much of its distance from the middle the walk keeps in a minute: a range pulls back.
+    fn memory(self) -> f64 {
+        if matches!(self, Self::Ranging) { 0.985 } else { 1.0 }
+    }
+
+    /// The slow swing of a ranging day, nothing at its ends: part of the day in, logarithm of the price out.
+    fn swing(self, random: &mut Random) -> impl Fn(f64) -> f64 + use<> {
+        let height = if matches!(self, Self::Ranging) { 0.006 } else { 0.0 };
+        let turns = 3.0 + (4.0 * random.uniform()).floor();
+        move |part| height * (TAU * turns * part).sin()
     }
 }
 
@@ -175,18 +244,27 @@ struct Regime {
     deviation: f64,
 }
 
-impl Regime {
-    fn draw(random: &mut Random) -> Self {
-        let (least, most, drift, deviation) = match random.uniform() {
-            u if u < 0.25 => (40, 160, 0.0, 0.000_08),
-            u if u < 0.60 => (40, 160, 0.0, 0.000_25),
-            u if u < 0.76 => (60, 240, 0.000_06, 0.000_25),
-            u if u < 0.92 => (60, 240, -0.000_06, 0.000_25),
-            u if u < 0.98 => (20, 60, 0.0, 0.000_9),
-            _ => (15, 35, -0.000_6, 0.001_2),
+/// Stops that rest beyond an extreme are taken out now and then: a wick through it, and a close inside.
+fn sweeps(levels: &[f64], random: &mut Random) -> BTreeMap<usize, f64> {
+    let mut found = BTreeMap::new();
+    for index in SWEEP_LOOKBACK..levels.len() - 1 {
+        let before = &levels[index - SWEEP_LOOKBACK..index];
+        let low = before.iter().copied().fold(f64::MAX, f64::min);
+        let high = before.iter().copied().fold(f64::MIN, f64::max);
+        let (open, close) = (levels[index], levels[index + 1]);
+        let near = |edge: f64| {
+            ((open - edge) / edge).abs() < SWEEP_REACH && ((close - edge) / edge).abs() < SWEEP_REACH
         };
-        Self { minutes_left: least + random.below(most - least), drift, deviation }
+        if random.uniform() >= SWEEP_CHANCE {
+            continue;
+        }
+        if near(low) && close > low {
+            found.insert(index, low * (1.0 - SWEEP_DEPTH));
+        } else if near(high) && close < high {
+            found.insert(index, high * (1.0 + SWEEP_DEPTH));
+        }
     }
+    found
 }
 
 /// One minute: its candle is known at once, and its trades run through exactly that candle.
@@ -203,14 +281,27 @@ struct Minute {
 }
 
 impl Minute {
-    fn draw(number: u64, level: [f64; 2], deviation: f64, profile: Profile, mut random: Random) -> Self {
+    fn draw(
+        number: u64,
+        level: [f64; 2],
+        deviation: f64,
+        sweep: Option<f64>,
+        profile: Profile,
+        mut random: Random,
+    ) -> Self {
         let tick = profile.tick;
         let (open, close) = (tick.round(level[0]), tick.round(level[1]));
         let mut wick = || 1.0 + 0.6 * deviation * random.normal().abs();
-        let high = tick.round(open.max(close) * wick()).max(open.max(close));
-        let low = tick.round(open.min(close) / wick()).min(open.min(close));
+        let (top, bottom) = (open.max(close), open.min(close));
+        let mut high = tick.round(top * wick()).max(top);
+        let mut low = tick.round(bottom / wick()).min(bottom);
         let travel = (high - low) / open / deviation.max(1e-9);
-        let volume = profile.volume * (0.4 + 0.6 * random.uniform()) * (0.5 + 0.5 * travel);
+        let mut volume = profile.volume * (0.4 + 0.6 * random.uniform()) * (0.5 + 0.5 * travel);
+        if let Some(extreme) = sweep {
+            high = high.max(tick.round(extreme));
+            low = low.min(tick.round(extreme));
+            volume *= SWEEP_VOLUME;
+        }
         let first = 5 + random.below(22);
         let turns = [first, first + 5 + random.below(22)];
         let high_first = random.uniform() < 0.5;
@@ -327,6 +418,7 @@ fn mix(mut bits: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::market::replay::Replayed;
 
     const MINUTE: u64 = 29_370_870;
 
@@ -377,6 +469,62 @@ mod tests {
             let low = prices.iter().copied().fold(f64::MAX, f64::min);
             let bounds = [prices[0], high, low, *prices.last().unwrap()];
             assert_eq!(bounds, [candle.open, candle.high, candle.low, candle.close]);
+        }
+    }
+
+    /// What all strategies say about all symbols on one day, as `strategy SIDE reasoning`.
+    fn said_on(day: u64) -> Vec<String> {
+        let mut said = Vec::new();
+        for name in DEFAULT_SYMBOLS {
+            let symbol = name.parse().unwrap();
+            let mut market = Market::new(1, symbol);
+            let from = (day - 1) * MINUTES_PER_DAY - 60;
+            let candles = (from..(day + 1) * MINUTES_PER_DAY).map(|minute| market.minute(minute).candle());
+            let replayed = Replayed::new(symbol, Profile::of(symbol).tick, candles.collect());
+            let evaluations = replayed.flat_map(|minute| minute.evaluations);
+            for evaluation in evaluations.filter(|said| said.time_ms >= day * MINUTES_PER_DAY * MINUTE_MS) {
+                let (side, why) = (evaluation.body.side().as_str(), evaluation.body.reasoning());
+                said.push(format!("{} {side} {why}", evaluation.strategy));
+            }
+        }
+        said
+    }
+
+    #[test]
+    fn a_simulated_day_meets_every_branch_of_every_strategy() {
+        let branches = [
+            ("scalp LONG", ""),
+            ("scalp SHORT", ""),
+            ("scalp NEUTRAL", ""),
+            ("momentum LONG", "SWEEP"),
+            ("momentum LONG", "Pullback"),
+            ("momentum SHORT", "SWEEP"),
+            ("momentum SHORT", "Pullback"),
+            ("momentum NEUTRAL", "NO CLEAR TREND"),
+            ("momentum NEUTRAL", "CONFLICTED TRENDS"),
+            ("momentum NEUTRAL", "LONG RSI extreme"),
+            ("momentum NEUTRAL", "SHORT RSI extreme"),
+            ("momentum NEUTRAL", "MACD not confirming"),
+            ("momentum NEUTRAL", "below 5"),
+            ("range_trading LONG", "near support"),
+            ("range_trading SHORT", "near resistance"),
+            ("range_trading NEUTRAL", "STRONG UPTREND"),
+            ("range_trading NEUTRAL", "STRONG DOWNTREND"),
+            ("range_trading NEUTRAL", "BREAKOUT: Price above"),
+            ("range_trading NEUTRAL", "BREAKOUT: Price below"),
+            ("range_trading NEUTRAL", "EXTREME VOLATILITY"),
+            ("range_trading NEUTRAL", "RANGE TOO LARGE"),
+            ("range_trading NEUTRAL", "mid-range"),
+            ("range_trading NEUTRAL", "LONG zone but confluence"),
+            ("range_trading NEUTRAL", "SHORT zone but confluence"),
+        ];
+        for day in 20_778..20_781 {
+            let said = said_on(day);
+            let met = |(head, text): &(&str, &str)| {
+                said.iter().any(|line| line.starts_with(head) && line.contains(text))
+            };
+            let missed: Vec<_> = branches.iter().filter(|branch| !met(branch)).collect();
+            assert_eq!(missed, [] as [&(&str, &str); 0], "on day {day}");
         }
     }
 
