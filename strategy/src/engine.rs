@@ -63,7 +63,7 @@ impl Engine {
             minutes: Minutes::new(parameters.data),
             scalp: Scalp::new(symbol, tick, parameters.scalp),
             momentum: Momentum::new(symbol, tick, parameters.momentum),
-            range: Range::new(symbol, tick, parameters.range, parameters.detectors),
+            range: Range::new(symbol, tick, parameters.range, &parameters.detectors),
             next_due_ms: None,
             awaited_until_ms: None,
             ready: VecDeque::new(),
@@ -106,7 +106,7 @@ impl Engine {
     /// comparison when nothing is due: call it after every event and at [`Self::next_due_ms`].
     pub fn poll(&mut self, now_ms: u64) -> Vec<Evaluation> {
         self.pass(now_ms, Passing::Evaluated);
-        self.ready.drain(..).collect()
+        std::mem::take(&mut self.ready).into()
     }
 
     /// When [`Self::poll`] has something to do if no event comes before, in Unix milliseconds; nothing before

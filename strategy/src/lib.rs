@@ -46,7 +46,7 @@ mod window;
 pub use candle::{Candle, MarketEvent, Resampled, resample};
 pub use engine::Engine;
 pub use evaluation::{Evaluation, Signal};
-pub use number::{InvalidTickSize, TickSize, round};
+pub use number::{Fixed, InvalidTickSize, TickSize, round};
 pub use outcome::{End, Follower, Outcome, Plan, Tally, break_even_rate};
 pub use parameters::{
     DataParameters, DetectorParameters, InvalidParameter, MomentumParameters, Parameters, QuietMinutes,

@@ -7,7 +7,7 @@ use crate::direction::Direction;
 use crate::evaluation::{Advice, Hold, Moment};
 use crate::indicator::{Ema, Macd, Rsi};
 use crate::market::Market;
-use crate::number::{TickSize, round};
+use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::MomentumParameters;
 use crate::time::timestamp;
@@ -101,12 +101,15 @@ impl Momentum {
             (TrendAlignment::Aligned, Trend::Up) => Direction::Long,
             (TrendAlignment::Aligned, _) => Direction::Short,
             (TrendAlignment::Conflicted, _) => {
-                let trends = format!("CONFLICTED TRENDS: 1h={one}, 4h={four}.");
-                return (Advice::neutral(trends + " No clear direction. Waiting for alignment."), 0);
+                let text = format!(
+                    "CONFLICTED TRENDS: 1h={one}, 4h={four}. No clear direction. Waiting for alignment."
+                );
+                return (Advice::neutral(text), 0);
             }
             (TrendAlignment::Neutral, _) => {
-                let trends = format!("NO CLEAR TREND: 1h={one}, 4h={four}.");
-                return (Advice::neutral(trends + " Waiting for both timeframes to trend."), 0);
+                let text =
+                    format!("NO CLEAR TREND: 1h={one}, 4h={four}. Waiting for both timeframes to trend.");
+                return (Advice::neutral(text), 0);
             }
         };
         let layers = self.layers(direction, view, market);
@@ -165,7 +168,7 @@ impl Momentum {
         let trigger =
             |layer: &Layer| matches!(layer, Layer::Sweep { .. } | Layer::Gap { .. } | Layer::Pullback { .. });
         if extreme {
-            Some(format!("{} RSI extreme ({:.1})", direction.word(), view.rsi))
+            Some(format!("{} RSI extreme ({})", direction.word(), Fixed(view.rsi, 1)))
         } else if direction.favourable(view.macd) <= 0.0 {
             Some("MACD not confirming".into())
         } else if layers.len() < parameters.score_min as usize {
@@ -192,9 +195,9 @@ impl Momentum {
         } else {
             "flat"
         };
-        let (macd, rsi) = (view.macd, view.rsi);
+        let (macd, rsi) = (Fixed(view.macd, 2), Fixed(view.rsi, 1));
         let mut reasoning =
-            format!("DIRECTIONAL {word}: Trend={one}/{four}. MACD {mood} ({macd:.2}), RSI: {rsi:.1}.");
+            format!("DIRECTIONAL {word}: Trend={one}/{four}. MACD {mood} ({macd}), RSI: {rsi}.");
         for layer in layers {
             reasoning += " ✅ ";
             reasoning += &layer.text(direction, self.tick);

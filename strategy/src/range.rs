@@ -12,11 +12,12 @@ use crate::direction::Direction;
 use crate::evaluation::{Advice, Hold, Moment};
 use crate::levels;
 use crate::market::Market;
-use crate::number::{TickSize, round};
+use crate::number::{Fixed, TickSize, round};
 use crate::parameters::{DetectorParameters, RangeParameters};
+use crate::profile::{Profile, Volumes};
 use crate::time::timestamp;
 use crate::window::{PriceRange, RollingRange};
-use setup::{Setup, Volumes};
+use setup::Setup;
 
 /// The state of the strategy for one symbol.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub(crate) struct Range {
     symbol: Symbol,
     tick: TickSize,
     parameters: RangeParameters,
-    detectors: DetectorParameters,
+    profile: Profile,
     hour: RollingRange,
     four_hours: RollingRange,
     day: RollingRange,
@@ -79,12 +80,12 @@ impl Range {
         symbol: Symbol,
         tick: TickSize,
         parameters: RangeParameters,
-        detectors: DetectorParameters,
+        detectors: &DetectorParameters,
     ) -> Self {
         Self {
             symbol,
             tick,
-            detectors,
+            profile: Profile::new(DAY, detectors),
             hour: RollingRange::new(HOUR),
             four_hours: RollingRange::new(FOUR_HOURS),
             day: RollingRange::new(DAY),
@@ -99,6 +100,8 @@ impl Range {
         self.hour.push(candle);
         self.four_hours.push(candle);
         self.day.push(candle);
+        let day = self.day.range_with(candle.high, candle.low);
+        self.profile.update(market.history(), day);
         let excluded = self.parameters.breakout_excluded_minutes + 1;
         if let Some(index) = market.candles().checked_sub(excluded) {
             self.earlier.push(&market.history()[index]);
@@ -124,7 +127,7 @@ impl Range {
         View { time_ms, price, hour, four_hours, day }
     }
 
-    fn decide(&self, view: &View, moment: &Moment, market: &Market) -> Decision {
+    fn decide(&mut self, view: &View, moment: &Moment, market: &Market) -> Decision {
         if let Some(hold) = Hold::of(moment, market.candles(), self.parameters.candles_needed) {
             return Decision { state: State::Held, advice: Advice::neutral(hold.reasoning()), setup: None };
         }
@@ -132,11 +135,12 @@ impl Range {
             return Decision { state: State::Paused(pause), advice: Advice::neutral(reasoning), setup: None };
         }
         let Some(direction) = self.zone(view) else {
-            let place = view.day.position(view.price) * 100.0;
-            let reasoning = format!("Price mid-range ({place:.0}% of 24h range). Waiting for entry zone.");
+            let place = Fixed(view.day.position(view.price) * 100.0, 0);
+            let reasoning = format!("Price mid-range ({place}% of 24h range). Waiting for entry zone.");
             return Decision { state: State::Waiting, advice: Advice::neutral(reasoning), setup: None };
         };
-        let setup = Setup::new(direction, view, market, &self.parameters, &self.detectors, self.tick);
+        let volumes = self.profile.volumes(market.history(), view.day);
+        let setup = Setup::new(direction, view, market, &self.parameters, volumes, self.tick);
         let (state, advice) = match self.obstacle(&setup) {
             Some(obstacle) => {
                 let reasoning = format!("Price in {} zone but {obstacle}. Waiting.", direction.word());
@@ -232,14 +236,14 @@ impl Range {
         };
         let PriceRange { high, low } = view.day;
         let extreme = direction.pick(low, high);
-        let distance = (view.price - extreme).abs() / extreme * 100.0;
+        let distance = Fixed((view.price - extreme).abs() / extreme * 100.0, 1);
         let (support, side, name) =
             direction.pick(("support", "above", "low"), ("resistance", "below", "high"));
         let [high_text, low_text, extreme_text] = [high, low, extreme].map(|price| self.tick.text(price));
         let mut reasoning = format!(
-            "Price near {support} ({distance:.1}% {side} 24h {name} ${extreme_text}). \
-             Range: ${low_text}-${high_text} ({:.2}%).",
-            view.day.size_percent()
+            "Price near {support} ({distance}% {side} 24h {name} ${extreme_text}). \
+             Range: ${low_text}-${high_text} ({}%).",
+            Fixed(view.day.size_percent(), 2)
         );
         for layer in &setup.layers {
             reasoning += " ✅ ";
@@ -257,7 +261,7 @@ impl Range {
         let order = setup.as_ref().filter(|_| advice.direction.is_some()).map(|setup| setup.order);
         let severity = advice.confidence;
         let entry = Entry {
-            price: order.map_or_else(|| "0".into(), |order| tick.text(order.entry)),
+            price: order.map_or_else(|| "0".into(), |order| tick.text(order.entry).to_string()),
             side: advice.direction.map_or(Side::Neutral, Direction::side),
             order_type: OrderType::Limit,
             tolerance_percent: advice.direction.map_or(0.0, |_| self.parameters.tolerance_percent),

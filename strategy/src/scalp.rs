@@ -6,7 +6,7 @@ use crate::candle::Candle;
 use crate::direction::Direction;
 use crate::evaluation::{Advice, Hold, Moment};
 use crate::indicator::Ema;
-use crate::number::{TickSize, round};
+use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::ScalpParameters;
 use crate::time::timestamp;
@@ -79,19 +79,21 @@ impl Scalp {
         } else if view.deviation_percent >= threshold {
             Direction::Short
         } else {
-            let deviation = format!("Price trading at EMA (deviation: {distance:.2}%).");
-            return Advice::neutral(deviation + " Waiting for clearer setup.");
+            let distance = Fixed(distance, 2);
+            return Advice::neutral(format!(
+                "Price trading at EMA (deviation: {distance}%). Waiting for clearer setup."
+            ));
         };
         let position = view.range.position(view.price);
         // How far the price still is from the edge that it should turn at.
         let confidence = self.confidence(direction.pick(position, 1.0 - position), distance);
         let (place, edge) = direction.pick(("below", "bottom"), ("above", "top"));
         let ema = self.tick.text(view.ema);
-        let mut reasoning = format!("Price {distance:.2}% {place} EMA ({ema}). Mean reversion opportunity.");
+        let distance = Fixed(distance, 2);
+        let mut reasoning = format!("Price {distance}% {place} EMA ({ema}). Mean reversion opportunity.");
         if confidence == Confidence::High {
-            let part = self.parameters.extreme * 100.0;
-            reasoning +=
-                &format!(" Price in {edge} {part:.0}% of {}min range.", self.parameters.range_candles);
+            let part = Fixed(self.parameters.extreme * 100.0, 0);
+            reasoning += &format!(" Price in {edge} {part}% of {}min range.", self.parameters.range_candles);
         }
         Advice { direction: Some(direction), confidence, reasoning }
     }

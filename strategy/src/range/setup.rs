@@ -4,11 +4,11 @@ use crate::direction::Direction;
 use crate::levels::{Level, Source, rank};
 use crate::market::Market;
 use crate::number::{TickSize, round};
-use crate::parameters::{DetectorParameters, RangeParameters};
-use crate::profile::{Profile, ValueArea};
+use crate::parameters::RangeParameters;
+use crate::profile::Volumes;
 use crate::structure::{Gap, Sweep};
 
-use super::{DAY, View};
+use super::View;
 
 /// Everything known about an entry zone.
 #[derive(Clone, Debug)]
@@ -32,15 +32,6 @@ pub(super) enum Layer {
     Sideways { adx: f64 },
 }
 
-/// Where volume was traded.
-#[derive(Clone, Debug)]
-pub(super) struct Volumes {
-    pub(super) poc: f64,
-    pub(super) area: ValueArea,
-    pub(super) high_nodes: Vec<f64>,
-    pub(super) low_nodes: Vec<f64>,
-}
-
 /// Entry, target and stop on the tick grid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Order {
@@ -57,10 +48,9 @@ impl Setup {
         view: &View,
         market: &Market,
         parameters: &RangeParameters,
-        detectors: &DetectorParameters,
+        volumes: Volumes,
         tick: TickSize,
     ) -> Self {
-        let volumes = Volumes::new(view, market, detectors);
         let sweep = market.sweeps.recent(direction, parameters.sweep_memory);
         let gap = market.gaps.filling(direction, view.price, view.time_ms, parameters.gap_age_minutes);
         let search = Search { direction, view, parameters, tick, volumes: &volumes, sweep, gap };
@@ -72,20 +62,6 @@ impl Setup {
     /// Number of the six layers.
     pub(super) fn score(&self) -> u32 {
         u32::try_from(self.layers.len()).expect("six layers at most")
-    }
-}
-
-impl Volumes {
-    fn new(view: &View, market: &Market, detectors: &DetectorParameters) -> Self {
-        let history = market.history();
-        let day = history.range(history.len().saturating_sub(DAY)..);
-        let profile = Profile::new(day, view.day, detectors.profile_rows);
-        Self {
-            poc: profile.poc(),
-            area: profile.value_area(detectors.value_area_percent),
-            high_nodes: profile.high_nodes(),
-            low_nodes: profile.low_nodes(),
-        }
     }
 }
 
