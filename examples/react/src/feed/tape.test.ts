@@ -1,6 +1,6 @@
 import type { ScalpMessage } from 'tidegate/protocol';
 import { expect, test } from 'vitest';
-import { addToTape, TAPE_ROWS, type TapeRow } from './tape';
+import { addToTape, lacksHistory, TAPE_ROWS, type TapeRow } from './tape';
 
 const signal = (seq: number) => ({ seq, prev: seq - 1 }) as ScalpMessage;
 const rows = (tape: readonly TapeRow[]) => tape.map((row) => `${row.via} ${row.signal.seq}`);
@@ -27,4 +27,12 @@ test('the tape does not grow beyond its bound', () => {
   const tape = addToTape([], many, 'live');
   expect(tape).toHaveLength(TAPE_ROWS);
   expect(tape[0]?.signal.seq).toBe(TAPE_ROWS + 20);
+});
+
+test('history is asked for at the start, and again when signals came between it and the first live one', () => {
+  expect(lacksHistory([])).toBe(true);
+  const history = addToTape([], [signal(1), signal(2)], 'history');
+  expect(lacksHistory(history)).toBe(false);
+  expect(lacksHistory(addToTape(history, [signal(3)], 'live'))).toBe(false);
+  expect(lacksHistory(addToTape(history, [signal(4)], 'live'))).toBe(true);
 });

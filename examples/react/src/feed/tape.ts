@@ -27,3 +27,11 @@ export function addToTape(tape: readonly TapeRow[], signals: readonly ScalpMessa
   if (!changed) return tape;
   return [...rows.values()].sort((a, b) => b.signal.seq - a.signal.seq).slice(0, TAPE_ROWS);
 }
+
+/** Whether history should be asked for: there is none yet, or signals came between it and the first live one. */
+export function lacksHistory(tape: readonly TapeRow[]): boolean {
+  const oldestLive = tape.findLastIndex((row) => row.via === 'live');
+  if (oldestLive === -1) return tape.length === 0;
+  const before = tape[oldestLive + 1];
+  return before?.signal.seq !== tape[oldestLive]?.signal.prev;
+}
