@@ -4,29 +4,24 @@
 //! and signals that were missed while a node was down are recomputed exactly. Each day is a bridge between two
 //! levels that are given in closed form; what happens in between follows regimes from calm to crash.
 
+mod minute;
+mod random;
+mod regime;
+
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{Candle, MINUTE_MS, MarketEvent, TickSize};
+use tidegate_strategy::{MINUTE_MS, MarketEvent, TickSize};
 
+use self::minute::Minute;
+use self::random::{Random, mix};
+use self::regime::{Character, sweeps};
 use super::{Opened, PAST_CANDLES, PAST_EVALUATED, Source, paced};
 use crate::clock::MarketClock;
 
 const MINUTES_PER_DAY: u64 = 1_440;
 const DAY_MS: i64 = 86_400_000;
-const SECONDS_PER_MINUTE: u64 = 60;
-
-/// Minutes before a sweep whose extreme it takes out.
-const SWEEP_LOOKBACK: usize = 35;
-/// How near to the extreme a minute must be to sweep it, as a part of the price.
-const SWEEP_REACH: f64 = 0.001_5;
-/// How far a sweep reaches beyond the extreme.
-const SWEEP_DEPTH: f64 = 0.001_2;
-/// How often a minute near an extreme sweeps it.
-const SWEEP_CHANCE: f64 = 0.08;
-/// How much more is traded in it.
-const SWEEP_VOLUME: f64 = 4.0;
 
 /// The symbols that are simulated when none are named.
 const DEFAULT_SYMBOLS: [&str; 3] = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
@@ -67,7 +62,7 @@ fn source(seed: u64, symbol: Symbol, clock: MarketClock, now_ms: i64) -> Source 
     let past = (first..evaluated_from).map(|minute| market.minute(minute).candle()).collect();
     let mut events = Events::from_minute(market, evaluated_from).peekable();
     let recent = std::iter::from_fn(|| events.next_if(|event| event.time_ms() <= now_ms)).collect();
-    Source { symbol, tick: Profile::of(symbol).tick, past, recent, events: paced(events, clock) }
+    Source { symbol, tick: Profile::of(symbol).tick, past, recent, events: paced(events, clock), repair: None }
 }
 
 /// What a symbol is worth, and in which steps.
@@ -188,166 +183,6 @@ impl Market {
     }
 }
 
-/// What kind of day it is. They follow each other, so that three days of one symbol, or one day of three, show
-/// everything that a strategy can meet.
-#[derive(Clone, Copy, Debug)]
-enum Character {
-    /// Back and forth between two edges.
-    Ranging,
-    /// Trends up and down with pauses.
-    Trending,
-    /// Crashes, recoveries and noise.
-    Wild,
-}
-
-impl Character {
-    fn of(day: u64) -> Self {
-        [Self::Wild, Self::Trending, Self::Ranging][usize::try_from(day % 3).expect("below 3")]
-    }
-
-    /// A stretch of this day.
-    fn draw(self, random: &mut Random) -> Regime {
-        let (least, most, drift, deviation) = match (self, random.uniform()) {
-            (Self::Ranging, u) if u < 0.5 => (40, 160, 0.0, 0.000_15),
-            (Self::Ranging, _) => (40, 160, 0.0, 0.000_3),
-            (Self::Trending, u) if u < 0.40 => (120, 300, 0.000_08, 0.000_25),
-            (Self::Trending, u) if u < 0.80 => (120, 300, -0.000_08, 0.000_25),
-            (Self::Trending, _) => (40, 120, 0.0, 0.000_12),
-            (Self::Wild, u) if u < 0.30 => (20, 40, -0.000_9, 0.001),
-            (Self::Wild, u) if u < 0.60 => (20, 40, 0.000_9, 0.001),
-            (Self::Wild, u) if u < 0.80 => (60, 120, 0.0, 0.000_6),
-            (Self::Wild, _) => (60, 180, 0.0, 0.000_15),
-        };
-        Regime { minutes_left: least + random.below(most - least), drift, deviation }
-    }
-
-    /// How much of its distance from the middle the walk keeps in a minute: a range pulls back.
-    fn memory(self) -> f64 {
-        if matches!(self, Self::Ranging) { 0.985 } else { 1.0 }
-    }
-
-    /// The slow swing of a ranging day, nothing at its ends: part of the day in, logarithm of the price out.
-    fn swing(self, random: &mut Random) -> impl Fn(f64) -> f64 + use<> {
-        let height = if matches!(self, Self::Ranging) { 0.006 } else { 0.0 };
-        let turns = 3.0 + (4.0 * random.uniform()).floor();
-        move |part| height * (TAU * turns * part).sin()
-    }
-}
-
-/// A stretch of time in which the market behaves in one way.
-#[derive(Clone, Copy, Debug)]
-struct Regime {
-    minutes_left: u64,
-    /// Mean return of a minute.
-    drift: f64,
-    /// Standard deviation of a minute's return.
-    deviation: f64,
-}
-
-/// Stops that rest beyond an extreme are taken out now and then: a wick through it, and a close inside.
-fn sweeps(levels: &[f64], random: &mut Random) -> BTreeMap<usize, f64> {
-    let mut found = BTreeMap::new();
-    for index in SWEEP_LOOKBACK..levels.len() - 1 {
-        let before = &levels[index - SWEEP_LOOKBACK..index];
-        let low = before.iter().copied().fold(f64::MAX, f64::min);
-        let high = before.iter().copied().fold(f64::MIN, f64::max);
-        let (open, close) = (levels[index], levels[index + 1]);
-        let near = |edge: f64| {
-            ((open - edge) / edge).abs() < SWEEP_REACH && ((close - edge) / edge).abs() < SWEEP_REACH
-        };
-        if random.uniform() >= SWEEP_CHANCE {
-            continue;
-        }
-        if near(low) && close > low {
-            found.insert(index, low * (1.0 - SWEEP_DEPTH));
-        } else if near(high) && close < high {
-            found.insert(index, high * (1.0 + SWEEP_DEPTH));
-        }
-    }
-    found
-}
-
-/// One minute: its candle is known at once, and its trades run through exactly that candle.
-#[derive(Clone, Copy, Debug)]
-struct Minute {
-    number: u64,
-    prices: [f64; 4],
-    high_first: bool,
-    /// Seconds at which the two extremes are traded.
-    turns: [u64; 2],
-    volume: f64,
-    profile: Profile,
-    random: Random,
-}
-
-impl Minute {
-    fn draw(
-        number: u64,
-        level: [f64; 2],
-        deviation: f64,
-        sweep: Option<f64>,
-        profile: Profile,
-        mut random: Random,
-    ) -> Self {
-        let tick = profile.tick;
-        let (open, close) = (tick.round(level[0]), tick.round(level[1]));
-        let mut wick = || 1.0 + 0.6 * deviation * random.normal().abs();
-        let (top, bottom) = (open.max(close), open.min(close));
-        let mut high = tick.round(top * wick()).max(top);
-        let mut low = tick.round(bottom / wick()).min(bottom);
-        let travel = (high - low) / open / deviation.max(1e-9);
-        let mut volume = profile.volume * (0.4 + 0.6 * random.uniform()) * (0.5 + 0.5 * travel);
-        if let Some(extreme) = sweep {
-            high = high.max(tick.round(extreme));
-            low = low.min(tick.round(extreme));
-            volume *= SWEEP_VOLUME;
-        }
-        let first = 5 + random.below(22);
-        let turns = [first, first + 5 + random.below(22)];
-        let high_first = random.uniform() < 0.5;
-        Self { number, prices: [open, high, low, close], high_first, turns, volume, profile, random }
-    }
-
-    fn candle(&self) -> Candle {
-        let [open, high, low, close] = self.prices;
-        Candle { open_time_ms: self.number * MINUTE_MS, open, high, low, close, volume: self.volume }
-    }
-
-    /// One trade a second: from the open by way of both extremes to the close.
-    fn trades(mut self) -> impl Iterator<Item = MarketEvent> {
-        let [open, high, low, close] = self.prices;
-        let (first, second) = if self.high_first { (high, low) } else { (low, high) };
-        let [turn, turn_back] = self.turns;
-        let last = SECONDS_PER_MINUTE - 1;
-        let quantity = self.volume / 60.0;
-        (0..SECONDS_PER_MINUTE).map(move |second_of_minute| {
-            let leg = match second_of_minute {
-                at if at <= turn => (open, first, 0, turn),
-                at if at <= turn_back => (first, second, turn, turn_back),
-                _ => (second, close, turn_back, last),
-            };
-            let noise = self.random.normal() * (high - low) * 0.06;
-            let price = self.between(leg, second_of_minute, noise);
-            let time_ms = self.number * MINUTE_MS + second_of_minute * 1_000;
-            MarketEvent::Trade { time_ms, price, quantity }
-        })
-    }
-
-    /// The price on the way from one turn to the next: exact at both, a little off in between.
-    fn between(&self, (from, to, start, end): (f64, f64, u64, u64), at: u64, noise: f64) -> f64 {
-        let [_, high, low, _] = self.prices;
-        if at == start {
-            return from;
-        }
-        if at == end {
-            return to;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a minute")]
-        let part = (at - start) as f64 / (end - start) as f64;
-        self.profile.tick.round(from + (to - from) * part + noise).clamp(low, high)
-    }
-}
-
 /// The trades from some minute on, for ever.
 struct Events {
     market: Market,
@@ -373,46 +208,6 @@ impl Iterator for Events {
             self.next_minute += 1;
         }
     }
-}
-
-/// A small generator (SplitMix64): the same numbers on every machine and in every version.
-#[derive(Clone, Copy, Debug)]
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
-    }
-
-    /// Uniform in [0, 1).
-    fn uniform(&mut self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-        let numerator = (self.next() >> 11) as f64;
-        numerator / (1u64 << 53) as f64
-    }
-
-    /// Uniform in [0, bound).
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// Standard normal (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (TAU * self.uniform()).cos()
-    }
-}
-
-/// Scrambles 64 bits (the finalizer of SplitMix64).
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]
