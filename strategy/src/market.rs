@@ -80,3 +80,22 @@ const HISTORY_MAX: usize = 1500;
 /// Whether the market trends is judged on candles of 15 minutes.
 const REGIME_MINUTES: u64 = 15;
 const ADX_PERIOD: usize = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::MINUTE_MS;
+
+    #[test]
+    fn the_past_is_bounded_and_changes_are_measured_in_it() {
+        let mut market = Market::new(&Parameters::default(), "0.1".parse().unwrap());
+        assert_eq!(market.change_percent(60), 0.0);
+        for minute in 0..2000 {
+            market.update(&Candle::flat(minute * MINUTE_MS, 1000.0 + minute as f64));
+        }
+        assert_eq!(market.candles(), 1500);
+        assert_eq!(market.change_percent(60), 60.0 / 2939.0 * 100.0);
+        assert_eq!(market.change_percent(1500), 0.0, "not known any more");
+        assert!(market.adx().is_some_and(|adx| adx > 99.0) && market.trend_direction() > 0.0);
+    }
+}

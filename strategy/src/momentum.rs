@@ -282,3 +282,78 @@ const fn hold_minutes(direction: Option<Direction>, confidence: Confidence) -> u
         (_, Confidence::Low) => 15,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn momentum() -> Momentum {
+        let parameters = MomentumParameters { score_min: 3, ..MomentumParameters::default() };
+        Momentum::new("TESTUSDT".parse().unwrap(), "0.1".parse().unwrap(), parameters)
+    }
+
+    fn view(rsi: f64, macd: f64) -> View {
+        let (trend_1h, trend_4h) = (Trend::Up, Trend::Up);
+        View { time_ms: 0, price: 100.0, trend_1h, trend_4h, strength_percent: 1.0, macd, rsi }
+    }
+
+    fn obstacle(direction: Direction, rsi: f64, macd: f64, layers: &[Layer]) -> Option<String> {
+        momentum().obstacle(direction, &view(rsi, macd), layers)
+    }
+
+    const TRIGGERED: [Layer; 3] = [Layer::Trend, Layer::Sweep { level: 99.0 }, Layer::Rsi];
+
+    #[test]
+    fn an_extreme_rsi_is_the_first_obstacle() {
+        let text = obstacle(Direction::Long, 70.04, -1.0, &[]);
+        assert_eq!(text.as_deref(), Some("LONG RSI extreme (70.0)"));
+        let text = obstacle(Direction::Short, 29.9, 1.0, &[]);
+        assert_eq!(text.as_deref(), Some("SHORT RSI extreme (29.9)"));
+        assert_eq!(obstacle(Direction::Long, 29.9, 1.0, &TRIGGERED), None, "extreme, but for the other side");
+        assert_eq!(obstacle(Direction::Long, 70.0, 1.0, &TRIGGERED), None);
+    }
+
+    #[test]
+    fn a_histogram_without_the_sign_of_the_direction_is_the_second() {
+        for (direction, macd) in [(Direction::Long, 0.0), (Direction::Long, -0.1), (Direction::Short, 0.1)] {
+            let text = obstacle(direction, 50.0, macd, &[]);
+            assert_eq!(text.as_deref(), Some("MACD not confirming"));
+        }
+    }
+
+    #[test]
+    fn too_few_layers_and_no_trigger_are_the_last() {
+        let text = obstacle(Direction::Long, 50.0, 1.0, &TRIGGERED[..2]);
+        assert_eq!(text.as_deref(), Some("score 2/7 below 3"));
+        let text =
+            obstacle(Direction::Long, 50.0, 1.0, &[Layer::Trend, Layer::Rsi, Layer::Macd, Layer::Regime]);
+        assert_eq!(text.as_deref(), Some("no entry trigger"));
+    }
+
+    #[test]
+    fn an_entry_lists_its_layers_and_praises_six() {
+        let all = [
+            Layer::Trend,
+            Layer::Sweep { level: 68_400.0 },
+            Layer::Gap { bottom: 68_450.0, top: 68_500.25 },
+            Layer::Pullback { level: 68_480.0 },
+            Layer::Rsi,
+            Layer::Macd,
+            Layer::Regime,
+        ];
+        let down = View { trend_1h: Trend::Down, trend_4h: Trend::Down, ..view(42.0, -8.5) };
+        let advice = momentum().entry(Direction::Short, &down, &all, 7);
+        assert_eq!(
+            advice.reasoning,
+            "DIRECTIONAL SHORT: Trend=DOWN/DOWN. MACD bearish (-8.50), RSI: 42.0. ✅ 1h+4h downtrends aligned. \
+             ✅ BEARISH SWEEP at $68400.00. ✅ FILLING BEARISH GAP $68450.00-$68500.25. \
+             ✅ Pullback to resistance at $68480.00. ✅ RSI not oversold. ✅ Strong MACD momentum. \
+             ✅ Trending regime (bearish). 🔥 EXCELLENT DIRECTIONAL SHORT."
+        );
+        let held: Vec<u32> = [7, 5, 3]
+            .map(|score| momentum().entry(Direction::Short, &down, &all, score).confidence)
+            .map(|confidence| hold_minutes(Some(Direction::Short), confidence))
+            .into();
+        assert_eq!(held, [5, 10, 15]);
+    }
+}

@@ -59,6 +59,13 @@ mod tests {
     }
 
     #[test]
+    fn the_prices_of_a_momentum_signal_are_those_of_the_guide() {
+        let distances = Distances { offset_percent: 0.02, target_percent: 0.08, stop_percent: 0.2 };
+        let bracket = Bracket::new(Direction::Short, 68_500.0, distances, "0.01".parse().unwrap());
+        assert_eq!(bracket, Bracket { limit: 68_513.7, target: 68_445.2, stop: 68_637.0 });
+    }
+
+    #[test]
     fn a_coarse_tick_moves_target_and_stop_outward() {
         assert_eq!(bracket(Direction::Long, 100.0, "1"), [100.0, 101.0, 99.0]);
         assert_eq!(bracket(Direction::Short, 100.0, "1"), [100.0, 99.0, 101.0]);

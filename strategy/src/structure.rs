@@ -193,3 +193,124 @@ impl Gaps {
 
 /// Gaps are of five-minute candles.
 const GAP_MINUTES: u64 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candle(minute: u64, [open, high, low, close]: [f64; 4], volume: f64) -> Candle {
+        Candle { open_time_ms: minute * MINUTE_MS, open, high, low, close, volume }
+    }
+
+    /// What a candle after half an hour between 99 and 101 is found to be.
+    fn sweep(last: [f64; 4], volume: f64) -> [Option<Sweep>; 2] {
+        let mut sweeps = Sweeps::new(DetectorParameters::default(), "0.1".parse().unwrap());
+        for minute in 0..30 {
+            sweeps.update(&candle(minute, [100.0, 101.0, 99.0, 100.0], 10.0));
+        }
+        sweeps.update(&candle(30, last, volume));
+        [Direction::Long, Direction::Short].map(|direction| sweeps.recent(direction, 1))
+    }
+
+    #[test]
+    fn a_sweep_takes_out_the_extreme_and_closes_back_inside() {
+        let found = Sweep { level: 99.0, volume_factor: 2.0, wick_factor: 3.0, candle: 31 };
+        assert_eq!(sweep([100.0, 100.0, 98.0, 99.5], 20.0), [Some(found), None]);
+        let found = Sweep { level: 101.0, volume_factor: 2.0, wick_factor: 3.0, candle: 31 };
+        assert_eq!(sweep([100.0, 102.0, 100.0, 100.5], 20.0), [None, Some(found)]);
+    }
+
+    #[test]
+    fn what_lacks_one_property_is_no_sweep() {
+        for (last, volume) in [
+            ([100.0, 100.0, 99.0, 99.5], 20.0),
+            ([100.0, 100.0, 98.0, 99.0], 20.0),
+            ([100.0, 100.0, 98.0, 99.5], 14.9),
+            ([100.0, 100.0, 98.6, 99.4], 20.0),
+        ] {
+            assert_eq!(sweep(last, volume), [None, None], "{last:?} {volume}");
+        }
+    }
+
+    #[test]
+    fn a_candle_that_swept_both_sides_counts_as_bullish() {
+        let [bullish, bearish] = sweep([100.0, 102.0, 98.0, 100.0], 20.0);
+        assert_eq!((bullish.map(|sweep| sweep.level), bearish), (Some(99.0), None));
+        // A body of nothing is measured as one tick.
+        assert_eq!(bullish.map(|sweep| sweep.wick_factor.round()), Some(20.0));
+    }
+
+    #[test]
+    fn a_sweep_is_forgotten_after_its_memory() {
+        let mut sweeps = Sweeps::new(DetectorParameters::default(), "0.1".parse().unwrap());
+        for minute in 0..30 {
+            sweeps.update(&candle(minute, [100.0, 101.0, 99.0, 100.0], 10.0));
+        }
+        sweeps.update(&candle(30, [100.0, 100.0, 98.0, 99.5], 20.0));
+        for minute in 31..35 {
+            sweeps.update(&candle(minute, [100.0, 101.0, 99.0, 100.0], 10.0));
+        }
+        assert!(sweeps.recent(Direction::Long, 5).is_some());
+        assert_eq!(sweeps.recent(Direction::Long, 4), None);
+    }
+
+    /// Gaps after candles of five minutes, told by one minute each, and later minutes.
+    fn gaps(fives: &[[f64; 4]], later: &[[f64; 4]]) -> Gaps {
+        let mut gaps = Gaps::new(0.02, 120);
+        let still = |[.., close]: [f64; 4]| [close; 4];
+        let minutes =
+            fives.iter().flat_map(|&five| [five, still(five), still(five), still(five), still(five)]);
+        for (minute, prices) in minutes.chain(later.iter().copied()).enumerate() {
+            gaps.update(&candle(minute as u64, prices, 1.0));
+        }
+        gaps
+    }
+
+    const JUMP_UP: [[f64; 4]; 3] =
+        [[100.0, 101.0, 99.0, 101.0], [101.0, 104.0, 101.0, 104.0], [104.0, 106.0, 103.0, 105.0]];
+
+    #[test]
+    fn a_gap_fills_while_price_comes_back_into_it() {
+        let found = gaps(&JUMP_UP, &[[105.0, 105.0, 102.5, 102.6]]);
+        let gap = found.filling(Direction::Long, 102.6, 16 * MINUTE_MS, 120).unwrap();
+        assert_eq!((gap.bottom, gap.top, gap.edge()), (101.0, 103.0, 101.0));
+        assert_eq!((gap.filled_percent(), gap.age_minutes(16 * MINUTE_MS)), (25.0, 1));
+        assert_eq!(found.filling(Direction::Long, 103.5, 16 * MINUTE_MS, 120), None, "price is not inside");
+        assert_eq!(found.filling(Direction::Short, 102.6, 16 * MINUTE_MS, 120), None, "the other direction");
+        assert_eq!(found.filling(Direction::Long, 102.6, 137 * MINUTE_MS, 120), None, "too old");
+    }
+
+    #[test]
+    fn a_bearish_gap_is_the_mirror() {
+        let jump_down =
+            JUMP_UP.map(|[open, high, low, close]| [200.0 - open, 200.0 - low, 200.0 - high, 200.0 - close]);
+        let found = gaps(&jump_down, &[[95.0, 97.5, 95.0, 97.4]]);
+        let gap = found.filling(Direction::Short, 97.4, 16 * MINUTE_MS, 120).unwrap();
+        assert_eq!((gap.bottom, gap.top, gap.edge(), gap.filled_percent()), (97.0, 99.0, 99.0, 25.0));
+    }
+
+    #[test]
+    fn a_gap_that_is_untouched_filled_small_or_against_its_candle_is_not_filling() {
+        let filling =
+            |found: &Gaps, price| found.filling(Direction::Long, price, 17 * MINUTE_MS, 120).is_some();
+        assert!(!filling(&gaps(&JUMP_UP, &[]), 103.0));
+        let through = [[105.0, 105.0, 101.0, 102.0], [102.0; 4]];
+        assert!(!filling(&gaps(&JUMP_UP, &through), 102.0));
+        let mut red = JUMP_UP;
+        red[1] = [104.0, 104.0, 101.0, 103.9];
+        assert!(!filling(&gaps(&red, &[[105.0, 105.0, 102.5, 102.6]]), 102.6));
+        let mut small = JUMP_UP;
+        small[2] = [104.0, 106.0, 101.02, 105.0];
+        assert!(!filling(&gaps(&small, &[[105.0, 105.0, 101.01, 101.01]]), 101.01));
+    }
+
+    #[test]
+    fn of_two_gaps_the_newer_one_is_told() {
+        let mut fives = JUMP_UP.to_vec();
+        fives.push([105.0, 105.0, 102.0, 102.0]);
+        fives.extend(JUMP_UP.map(|five| five.map(|price| price + 1.0)));
+        let found = gaps(&fives, &[[106.0, 106.0, 102.5, 102.6]]);
+        let gap = found.filling(Direction::Long, 102.6, 36 * MINUTE_MS, 120).unwrap();
+        assert_eq!((gap.bottom, gap.top), (102.0, 104.0));
+    }
+}
