@@ -128,6 +128,11 @@ fn all_is_well(world: &mut World, feeds: &[Feed]) {
     for input in [Input::Thaw, Input::Online, Input::Visible, Input::Connect] {
         world.input(input);
     }
+    world.run(40_000);
+    if let State::Blocked(_) = world.client.status().state {
+        // The last faults took two fresh tokens in a row: that needs a person.
+        world.input(Input::NewToken);
+    }
     // Not while a signal is under way.
     let past_ms = world.now_ms % 3_000;
     world.run(180_000 + 4_500 - past_ms);
