@@ -49,6 +49,18 @@ impl MarketClock {
         self.started + Duration::from_secs_f64(ahead_ms / 1_000.0)
     }
 
+    /// How much market time passes while this much wall time does, in milliseconds.
+    #[must_use]
+    pub fn market_ms(&self, wall: Duration) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a process does not run for 2^53 ms"
+        )]
+        let market_ms = (wall.as_secs_f64() * 1_000.0 * self.speed) as u64;
+        market_ms
+    }
+
     /// How much wall time passes while the market's clock moves by `market_ms`, in milliseconds, at least 1.
     #[must_use]
     pub fn wall_interval_ms(&self, market_ms: u64) -> u64 {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
 
 use crate::failure::Failure;
+use crate::market::binance::{MARKET_WS_URL, REST_URL};
 
 /// Environment variables that start with this are settings: `TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3`.
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
@@ -131,17 +132,27 @@ impl LimitsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MarketConfig {
-    /// `sim`, `sim:SEED` or `replay:FILE[,FILE…]`.
+    /// `sim`, `sim:SEED`, `replay:FILE[,FILE…]`, `binance` or `binance:URL`.
     pub source: String,
     /// How many times faster than real time the simulator or a replay runs.
     pub speed: f64,
     /// The symbols that are tracked. Empty: those of the source.
     pub symbols: Vec<Symbol>,
+    /// REST interface of the exchange, for the source `binance`.
+    pub rest_url: String,
+    /// Its WebSocket of trades and candles.
+    pub market_ws_url: String,
 }
 
 impl Default for MarketConfig {
     fn default() -> Self {
-        Self { source: "sim".into(), speed: 1.0, symbols: Vec::new() }
+        Self {
+            source: "sim".into(),
+            speed: 1.0,
+            symbols: Vec::new(),
+            rest_url: REST_URL.into(),
+            market_ws_url: MARKET_WS_URL.into(),
+        }
     }
 }
 

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tidegate_protocol::{
     Feed, MomentumMessage, RangeTradingMessage, ScalpMessage, ServerMessage, Strategy, Symbol,
 };
-use tidegate_strategy::{Candle, Engine, InvalidParameter, MarketEvent, Parameters, Signal};
+use tidegate_strategy::{
+    Candle, Engine, InvalidParameter, MarketEvent, Parameters, QuietMinutes, Refusal, Signal,
+};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::MarketClock;
@@ -20,6 +23,10 @@ use crate::outcomes::Outcomes;
 const CANDLES_KEPT: usize = 10_080;
 /// How long after an instant without any event it is evaluated all the same (then as stale).
 const SILENT_AFTER: Duration = Duration::from_secs(2);
+/// How long it waits for a connection that is coming back; afterwards what is known is stale anyway.
+const CUT_AFTER_MS: u64 = 10_000;
+/// After candles could not be fetched, the next attempt waits this long: a limited exchange must not be pressed.
+const REFILL_AGAIN: Duration = Duration::from_secs(2);
 
 /// The latest of every market, for requests.
 #[derive(Debug)]
@@ -88,6 +95,38 @@ pub struct Pipeline {
     clock: MarketClock,
     hub: Arc<Hub>,
     markets: Arc<Markets>,
+    refill: Refill,
+}
+
+/// The filling of a hole in the source's events. Until it is done, no event is taken: they wait in the source.
+#[derive(Default)]
+enum Refill {
+    #[default]
+    None,
+    /// Candles are on their way; the event before which they are missing is handled after them.
+    Running(BoxFuture<'static, Result<Vec<Candle>, String>>, MarketEvent),
+    /// It failed: before this instant, events beyond the hole are dropped.
+    Failed(Instant),
+}
+
+impl std::fmt::Debug for Refill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Running(..) => "Running",
+            Self::Failed(_) => "Failed",
+        })
+    }
+}
+
+impl Refill {
+    /// The candles, once they are there; never, if none are on their way.
+    async fn done(&mut self) -> Result<Vec<Candle>, String> {
+        match self {
+            Self::Running(candles, _) => candles.await,
+            Self::None | Self::Failed(_) => std::future::pending().await,
+        }
+    }
 }
 
 impl Pipeline {
@@ -101,7 +140,11 @@ impl Pipeline {
         hub: Arc<Hub>,
         markets: Arc<Markets>,
     ) -> Result<Self, InvalidParameter> {
-        let mut engine = Engine::new(source.symbol, source.tick, Parameters::default())?;
+        let mut parameters = Parameters::default();
+        if source.repair.is_some() {
+            parameters.data.quiet_minutes = QuietMinutes::Refill;
+        }
+        let mut engine = Engine::new(source.symbol, source.tick, parameters)?;
         let past = std::mem::take(&mut source.past);
         let recent = std::mem::take(&mut source.recent);
         if let Err(refusal) = engine.warm_up(&past) {
@@ -110,7 +153,7 @@ impl Pipeline {
         if let Some(mut latest) = markets.latest(source.symbol) {
             past.iter().for_each(|candle| latest.close(*candle));
         }
-        let mut pipeline = Self { engine, source, clock, hub, markets };
+        let mut pipeline = Self { engine, source, clock, hub, markets, refill: Refill::None };
         for event in recent {
             pipeline.handle(&event);
         }
@@ -121,9 +164,11 @@ impl Pipeline {
     pub async fn run(mut self) {
         loop {
             let silent_at = self.silent_at();
+            let refilling = matches!(self.refill, Refill::Running(..));
             tokio::select! {
                 biased;
-                event = self.source.events.next() => match event {
+                candles = self.refill.done() => self.end_refill(candles),
+                event = self.source.events.next(), if !refilling => match event {
                     Some(event) => self.handle(&event),
                     None => break,
                 },
@@ -141,14 +186,67 @@ impl Pipeline {
         let due_ms = self.engine.next_due_ms().and_then(|due_ms| i64::try_from(due_ms).ok());
         let due = due_ms.map(|due_ms| self.clock.instant_of(due_ms));
         // Far away, as there is nothing to evaluate before the first event.
-        due.map_or_else(|| Instant::now() + Duration::from_secs(3_600), |due| due + SILENT_AFTER)
+        due.map_or_else(|| Instant::now() + Duration::from_secs(3_600), |due| due + self.patience())
+    }
+
+    /// How long after an instant an event is awaited that shows that the instant is over.
+    fn patience(&self) -> Duration {
+        if self.source.repair.as_ref().is_none_or(|repair| *repair.whole.borrow()) {
+            return SILENT_AFTER;
+        }
+        SILENT_AFTER.max(Duration::from_millis(self.clock.wall_interval_ms(CUT_AFTER_MS)))
     }
 
     fn handle(&mut self, event: &MarketEvent) {
-        if let Err(refusal) = self.engine.handle(event) {
-            tracing::warn!(symbol = %self.source.symbol, %refusal, "a market event was refused");
+        match self.engine.handle(event) {
+            Ok(_) => self.handled(event),
+            Err(Refusal::Gap { from_ms, to_ms }) if self.source.repair.is_some() => {
+                self.start_refill(from_ms, to_ms, *event);
+            }
+            Err(refusal) => self.refused(&refusal),
+        }
+    }
+
+    /// Says seldom enough what a bad source does all the time: the first, and then ever more.
+    fn refused(&self, refusal: &Refusal) {
+        let counts = self.engine.counts();
+        let refused = counts.invalid + counts.jump + counts.gap;
+        if refused.is_power_of_two() {
+            tracing::warn!(symbol = %self.source.symbol, %refusal, refused, "a market event was refused");
+        }
+    }
+
+    fn start_refill(&mut self, from_ms: u64, to_ms: u64, event: MarketEvent) {
+        if matches!(self.refill, Refill::Failed(again_at) if Instant::now() < again_at) {
             return;
         }
+        let Some(repair) = &self.source.repair else { return };
+        self.refill = Refill::Running((repair.candles)(from_ms, to_ms), event);
+    }
+
+    /// Closes the hole and handles the event behind it. What is still missing then is asked for again, later.
+    fn end_refill(&mut self, candles: Result<Vec<Candle>, String>) {
+        let symbol = self.source.symbol;
+        let again = Refill::Failed(Instant::now() + REFILL_AGAIN);
+        let Refill::Running(_, event) = std::mem::replace(&mut self.refill, again) else { return };
+        match candles {
+            Ok(candles) => {
+                tracing::info!(%symbol, candles = candles.len(), "filled a hole in the market data");
+                let gaps = self.engine.counts().gap;
+                candles.into_iter().map(MarketEvent::closed).for_each(|candle| self.handle(&candle));
+                self.handle(&event);
+                if self.engine.counts().gap == gaps {
+                    self.refill = Refill::None;
+                }
+            }
+            Err(reason) => {
+                tracing::warn!(%symbol, reason, "a hole in the market data stays: signals are NEUTRAL");
+            }
+        }
+    }
+
+    /// What follows from an event that was taken.
+    fn handled(&mut self, event: &MarketEvent) {
         self.publish(event.time_ms());
         let running = self.engine.running_candle();
         if let Some(mut latest) = self.markets.latest(self.source.symbol) {

@@ -91,9 +91,12 @@ jwt_secret = "{secret}"
 # connections_per_node = 20000
 
 [market]
-# source = "sim"                                (sim, sim:SEED or replay:FILE[,FILE…])
+# source = "sim"                                (sim, sim:SEED, replay:FILE[,FILE…], binance or binance:URL)
 # speed = 1.0
 # symbols = ["BTCUSDT"]
+# The exchange of the source binance; Aster: https://fapi.asterdex.com and wss://fstream.asterdex.com
+# rest_url = "https://fapi.binance.com"
+# market_ws_url = "wss://fstream.binance.com/market"
 
 [log]
 # filter = "info"

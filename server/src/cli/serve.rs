@@ -25,7 +25,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// Where market data comes from: sim, sim:SEED or replay:FILE[,FILE…] (kline CSV, plain or gzip)
+    /// Where market data comes from: sim, sim:SEED, replay:FILE[,FILE…] (kline CSV, plain or gzip), binance or
+    /// binance:URL (live)
     #[arg(long, value_name = "MARKET")]
     market: Option<String>,
 

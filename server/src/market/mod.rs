@@ -1,15 +1,22 @@
 //! Where market data comes from. A source is a past and a stream of events; the rest of the gateway does not
 //! know which one it is.
 
+pub mod binance;
 pub mod replay;
 pub mod simulator;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tidegate_protocol::Symbol;
 use tidegate_strategy::{Candle, MarketEvent, TickSize};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 
+use self::binance::Endpoints;
+use self::binance::plan::Rules;
 use crate::clock::{MarketClock, wall_ms};
 use crate::config::MarketConfig;
 use crate::failure::Failure;
@@ -31,7 +38,27 @@ pub struct Source {
     pub recent: Vec<MarketEvent>,
     /// What happens from the start on, each event when it is due.
     pub events: BoxStream<'static, MarketEvent>,
+    /// How holes in the events are filled; nothing for a market that has none.
+    pub repair: Option<Repair>,
 }
+
+/// How holes in a market's events are filled.
+pub struct Repair {
+    /// Fetches closed candles: those that open from the first time up to the second, oldest first, or the first
+    /// ones of them.
+    pub candles: Fetch,
+    /// Whether events arrive without a hole; while they do not, what is due waits a little for them.
+    pub whole: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Repair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repair").field("whole", &*self.whole.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Asks for the closed candles between two times; the error is a sentence.
+pub type Fetch = Arc<dyn Fn(u64, u64) -> BoxFuture<'static, Result<Vec<Candle>, String>> + Send + Sync>;
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,10 +87,12 @@ pub enum Choice {
     Simulator(u64),
     /// Candle files.
     Replay(Vec<PathBuf>),
+    /// A Binance-compatible exchange: at this address, or where the settings say.
+    Binance(Option<String>),
 }
 
 impl Choice {
-    /// Reads `sim`, `sim:SEED` or `replay:FILE[,FILE…]`.
+    /// Reads `sim`, `sim:SEED`, `replay:FILE[,FILE…]`, `binance` or `binance:URL`.
     ///
     /// # Errors
     /// What is valid, if it is none of them.
@@ -72,11 +101,13 @@ impl Choice {
             Failure::configuration(
                 "TG-MKT-001",
                 what,
-                "use sim, sim:SEED or replay:FILE[,FILE…] in --market or market.source",
+                "use sim, sim:SEED, replay:FILE[,FILE…], binance or binance:URL in --market or market.source",
             )
         };
         match text.split_once(':') {
             None if text == "sim" => Ok(Self::Simulator(1)),
+            None if text == "binance" => Ok(Self::Binance(None)),
+            Some(("binance", url)) if !url.is_empty() => Ok(Self::Binance(Some(url.to_owned()))),
             Some(("sim", seed)) => seed
                 .parse()
                 .map(Self::Simulator)
@@ -89,14 +120,26 @@ impl Choice {
     }
 }
 
-/// Opens the configured market.
+/// Opens the configured market. Blocks, and belongs to a thread of a runtime on which that is allowed.
 ///
 /// # Errors
-/// A configuration that makes no sense, or a file that cannot be used, with file, line and reason.
+/// A configuration that makes no sense, a file that cannot be used, with file, line and reason, or an exchange
+/// that cannot be.
+///
+/// # Panics
+/// Outside of a runtime, if the market is an exchange.
 pub fn open(config: &MarketConfig) -> Result<Opened, Failure> {
     match Choice::parse(&config.source)? {
         Choice::Simulator(seed) => Ok(simulator::open(seed, &config.symbols, config.speed, wall_ms())),
         Choice::Replay(files) => replay::open(&files, &config.symbols, config.speed),
+        Choice::Binance(url) => {
+            let endpoints = match url {
+                Some(url) => Endpoints::of_base(&url)?,
+                None => Endpoints::new(&config.rest_url, &config.market_ws_url)?,
+            };
+            let opening = binance::open(&endpoints, &config.symbols, config.speed, Rules::default());
+            Handle::current().block_on(opening)
+        }
     }
 }
 
@@ -129,7 +172,10 @@ mod tests {
         assert_eq!(Choice::parse("sim:42").unwrap(), Choice::Simulator(42));
         let files = vec!["a.csv".into(), "b.csv.gz".into()];
         assert_eq!(Choice::parse("replay:a.csv,b.csv.gz").unwrap(), Choice::Replay(files));
-        for wrong in ["", "replay:", "sim:x", "binance", "file:x"] {
+        assert_eq!(Choice::parse("binance").unwrap(), Choice::Binance(None));
+        let url = Some("http://127.0.0.1:9000".to_owned());
+        assert_eq!(Choice::parse("binance:http://127.0.0.1:9000").unwrap(), Choice::Binance(url));
+        for wrong in ["", "replay:", "sim:x", "binance:", "file:x"] {
             let failure = Choice::parse(wrong).unwrap_err().to_string();
             assert!(failure.contains("replay:FILE"), "{failure}");
         }

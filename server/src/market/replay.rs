@@ -246,6 +246,7 @@ fn source(symbol: Symbol, file: CandleFile, start_ms: u64, clock: MarketClock) -
         past: candles.split_off(skip),
         recent: evaluated.into_iter().flat_map(events).collect(),
         events: paced(future.into_iter().flat_map(events), clock),
+        repair: None,
     }
 }
 
