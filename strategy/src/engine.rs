@@ -104,17 +104,26 @@ impl Engine {
     /// data's clock) that were not returned before, oldest first; at the same instant in the order of
     /// [`Strategy::ALL`]. The close of a minute waits for its closed candle if one is expected. Costs a
     /// comparison when nothing is due: call it after every event and at [`Self::next_due_ms`].
+    ///
+    /// Time only goes forward: an instant that has passed does not come back, so `now_ms` should come from a
+    /// clock that cannot jump. A market that is silent for a day is given up: nothing more is said of it until
+    /// the gap is filled.
     pub fn poll(&mut self, now_ms: u64) -> Vec<Evaluation> {
-        self.pass(now_ms, Passing::Evaluated);
+        let Some(last) = self.minutes.last() else { return Vec::new() };
+        self.pass(now_ms.min(last.event_ms + SILENCE_MAX_MS), Passing::Evaluated);
         std::mem::take(&mut self.ready).into()
     }
 
     /// When [`Self::poll`] has something to do if no event comes before, in Unix milliseconds; nothing before
-    /// the first event. An instant in the past means: at once.
+    /// the first event, and when a silent market is given up. An instant in the past means: at once.
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
+        if let Some(first) = self.ready.front() {
+            return Some(first.time_ms);
+        }
         let awaited = self.awaited_until_ms.filter(|_| self.minutes.closed_until().is_none());
-        if let Some(first) = self.ready.front() { Some(first.time_ms) } else { awaited.or(self.next_due_ms) }
+        let given_up_ms = self.minutes.last()?.event_ms + SILENCE_MAX_MS;
+        awaited.or(self.next_due_ms).filter(|&due_ms| due_ms <= given_up_ms)
     }
 
     /// The price of the newest event, in the quote currency.
@@ -155,7 +164,10 @@ impl Engine {
         if let Some(ignored) = self.minutes.ignored(event) {
             return Ok(ignored);
         }
-        self.minutes.check_jump(event)?;
+        // The past is the exchange's final word: a wick in it must not keep the market from starting.
+        if passing == Passing::Evaluated {
+            self.minutes.check_jump(event)?;
+        }
         self.minutes.check_distance(event)?;
         let next_due_ms = *self.next_due_ms.get_or_insert_with(|| first_due_ms(event));
         // Instants before the event must not see it; an event at the very instant belongs to it.
@@ -249,6 +261,9 @@ impl Engine {
 
 /// As many evaluations as a day has; whoever does not poll for longer loses the oldest.
 const READY_MAX: usize = 5760;
+
+/// A silence longer than this is not evaluated instant by instant: it bounds what one call can do.
+const SILENCE_MAX_MS: u64 = 86_400_000;
 
 /// The first instant at which something can be said after a first event.
 fn first_due_ms(event: &MarketEvent) -> u64 {

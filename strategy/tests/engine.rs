@@ -235,6 +235,24 @@ fn a_silence_of_more_than_a_day_is_a_gap_for_every_source() {
 }
 
 #[test]
+fn a_clock_that_runs_wild_is_followed_for_a_day_at_most() {
+    let mut engine = engine();
+    engine.handle(&trade(1.0, 100.0)).unwrap();
+    assert_eq!(engine.poll(u64::MAX).len(), 2 * 2880);
+    assert!(engine.poll(u64::MAX).is_empty());
+    assert_eq!(engine.next_due_ms(), None);
+}
+
+#[test]
+fn a_wick_in_the_past_does_not_keep_a_market_from_starting() {
+    let mut engine = engine();
+    let mut past = candles(&[100.0; 5]);
+    past[2].high = 500.0;
+    engine.warm_up(&past).unwrap();
+    assert_eq!(engine.closed_candles().len(), 5);
+}
+
+#[test]
 fn warming_up_says_nothing_and_then_counts() {
     let mut engine = engine();
     engine.warm_up(&candles(&[100.0; 4])).unwrap();
