@@ -150,7 +150,9 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
     await page.waitForSelector('.card[data-state=signal]');
   });
 
-  test('a killed server: the page waits, comes back by itself, and no signal is missing', async () => {
+  test('a killed server: the page waits, comes back by itself, and no signal is missing', {
+    timeout: 120_000,
+  }, async () => {
     const page = await open();
     await page.goto(gateway.url);
     await page.waitForSelector('tr[data-via=live]');
@@ -165,7 +167,7 @@ describe.skipIf(!binary || !executablePath)('the dashboard', () => {
     await gateway.start();
     const restarted = Date.now();
     const newest = async () => (await chain(page))[0]?.seq ?? 0;
-    await until('a signal after the restart', async () => (await newest()) > last, 30_000);
+    await until('a signal after the restart', async () => (await newest()) > last, 60_000);
     console.info(`restart to first signal: ${Date.now() - restarted} ms`);
     await page.waitForSelector('.card[data-state=signal]');
     await sleep(2 * SIGNAL_EVERY_MS);

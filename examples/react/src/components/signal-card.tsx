@@ -137,8 +137,8 @@ function Trade({ data }: { data: ScalpIndicator }) {
         <Price name="Stop" kind="stop" value={data.sl_price} from={data.current_price} />
       </dl>
       <p className="quiet break-even">
-        Breaks even at <b>{breakEven(0).toFixed(1)}&#8239;%</b> hits, at{' '}
-        <b>{breakEven(0.02).toFixed(1)}&#8239;%</b> with fees of 0.02&#8239;% a side.
+        Break-even: <b>{breakEven(0).toFixed(1)}&#8239;%</b> hits, <b>{breakEven(0.02).toFixed(1)}&#8239;%</b>{' '}
+        at 0.02&#8239;% fees a side.
       </p>
     </>
   );
