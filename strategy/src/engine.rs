@@ -14,7 +14,7 @@ use crate::parameters::{InvalidParameter, Parameters};
 use crate::range::Range;
 use crate::refusal::{Counts, Handled, Refusal};
 use crate::scalp::Scalp;
-use crate::time::{HALF_MINUTE_MS, MINUTE_MS};
+use crate::time::{HALF_MINUTE_MS, MINUTE_MS, Timestamp};
 
 /// Computes the signals of one symbol.
 ///
@@ -35,6 +35,8 @@ pub struct Engine {
     next_due_ms: Option<u64>,
     /// Until when the close before that instant is awaited.
     awaited_until_ms: Option<u64>,
+    /// Those that speak.
+    strategies: Vec<Strategy>,
     /// Evaluated and not polled yet.
     ready: VecDeque<Evaluation>,
     counts: Counts,
@@ -66,9 +68,18 @@ impl Engine {
             range: Range::new(symbol, tick, parameters.range, &parameters.detectors),
             next_due_ms: None,
             awaited_until_ms: None,
+            strategies: Strategy::ALL.into(),
             ready: VecDeque::new(),
             counts: Counts::default(),
         })
+    }
+
+    /// Lets only these strategies speak. What a strategy says does not depend on the others, so a backtest of one
+    /// need not pay for all.
+    #[must_use]
+    pub fn only(mut self, strategies: &[Strategy]) -> Self {
+        self.strategies.retain(|strategy| strategies.contains(strategy));
+        self
     }
 
     /// Takes one event. Events that are late or repeated are ignored and counted.
@@ -224,21 +235,33 @@ impl Engine {
 
     fn evaluate(&mut self, time_ms: u64) {
         let Some(moment) = self.moment(time_ms) else { return };
-        if moment.running.is_none() {
-            let (payload, send) = self.range.evaluate(&moment, &self.market);
-            self.say(Strategy::RangeTrading, time_ms, Signal::RangeTrading(Box::new(payload)), send);
-            let momentum = Signal::Momentum(self.momentum.evaluate(&moment, &self.market));
-            self.say(Strategy::Momentum, time_ms, momentum, true);
+        let at_close = moment.running.is_none();
+        for strategy in Strategy::ALL {
+            let speaks = at_close || strategy == Strategy::Scalp;
+            if speaks && self.strategies.contains(&strategy) {
+                let (body, send) = self.signal(strategy, &moment);
+                self.say(Evaluation { strategy, time_ms, body, send });
+            }
         }
-        let scalp = Signal::Scalp(self.scalp.evaluate(&moment));
-        self.say(Strategy::Scalp, time_ms, scalp, true);
     }
 
-    fn say(&mut self, strategy: Strategy, time_ms: u64, body: Signal, send: bool) {
+    /// What a strategy says, and whether followers are told.
+    fn signal(&mut self, strategy: Strategy, moment: &Moment) -> (Signal, bool) {
+        match strategy {
+            Strategy::Scalp => (Signal::Scalp(self.scalp.evaluate(moment)), true),
+            Strategy::Momentum => (Signal::Momentum(self.momentum.evaluate(moment, &self.market)), true),
+            Strategy::RangeTrading => {
+                let (payload, send) = self.range.evaluate(moment, &self.market);
+                (Signal::RangeTrading(payload), send)
+            }
+        }
+    }
+
+    fn say(&mut self, evaluation: Evaluation) {
         if self.ready.len() == READY_MAX {
             self.ready.pop_front();
         }
-        self.ready.push_back(Evaluation { strategy, time_ms, body, send });
+        self.ready.push_back(evaluation);
     }
 
     /// The market at an evaluation instant; nothing as long as there is no price at all.
@@ -252,6 +275,7 @@ impl Engine {
         let running = self.minutes.running().unwrap_or(Candle::flat(minute_ms, last.price));
         Some(Moment {
             time_ms,
+            timestamp: Timestamp::of(time_ms),
             price: last.price,
             running: (time_ms != minute_ms).then_some(running),
             stale_seconds: stale.then_some(age_ms / 1000),

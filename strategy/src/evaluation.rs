@@ -4,6 +4,7 @@ use tidegate_protocol::{Confidence, MomentumIndicator, RangePayload, ScalpIndica
 
 use crate::candle::Candle;
 use crate::direction::Direction;
+use crate::time::Timestamp;
 
 /// What one strategy says at one instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +58,8 @@ impl Signal {
 pub(crate) struct Moment {
     /// The instant.
     pub(crate) time_ms: u64,
+    /// The instant as text.
+    pub(crate) timestamp: Timestamp,
     /// The last price; at the close of a minute its close.
     pub(crate) price: f64,
     /// The minute that is running; nothing at the close of a minute.

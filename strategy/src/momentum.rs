@@ -10,7 +10,7 @@ use crate::market::Market;
 use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::MomentumParameters;
-use crate::time::timestamp;
+use crate::time::Timestamp;
 use crate::window::RollingRange;
 
 /// The state of the strategy for one symbol.
@@ -28,6 +28,7 @@ pub(crate) struct Momentum {
 /// What the market looks like to the strategy.
 struct View {
     time_ms: u64,
+    timestamp: Timestamp,
     price: f64,
     trend_1h: Trend,
     trend_4h: Trend,
@@ -85,6 +86,7 @@ impl Momentum {
         let (change_1h, change_4h) = (market.change_percent(60), market.change_percent(240));
         View {
             time_ms: moment.time_ms,
+            timestamp: moment.timestamp,
             price: moment.price,
             trend_1h: trend(change_1h, self.parameters.trend_1h_percent),
             trend_4h: trend(change_4h, self.parameters.trend_4h_percent),
@@ -215,7 +217,7 @@ impl Momentum {
         let Bracket { limit, target, stop } = bracket.unwrap_or_default();
         MomentumIndicator {
             symbol: self.symbol,
-            timestamp: timestamp(view.time_ms),
+            timestamp: view.timestamp.text(),
             current_price: self.tick.round(view.price),
             trend_1h: view.trend_1h,
             trend_4h: view.trend_4h,
@@ -294,7 +296,16 @@ mod tests {
 
     fn view(rsi: f64, macd: f64) -> View {
         let (trend_1h, trend_4h) = (Trend::Up, Trend::Up);
-        View { time_ms: 0, price: 100.0, trend_1h, trend_4h, strength_percent: 1.0, macd, rsi }
+        View {
+            time_ms: 0,
+            timestamp: Timestamp::of(0),
+            price: 100.0,
+            trend_1h,
+            trend_4h,
+            strength_percent: 1.0,
+            macd,
+            rsi,
+        }
     }
 
     fn obstacle(direction: Direction, rsi: f64, macd: f64, layers: &[Layer]) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::market::Market;
 use crate::number::{Fixed, TickSize, round};
 use crate::parameters::{DetectorParameters, RangeParameters};
 use crate::profile::{Profile, Volumes};
-use crate::time::timestamp;
+use crate::time::Timestamp;
 use crate::window::{PriceRange, RollingRange};
 use setup::Setup;
 
@@ -39,6 +39,7 @@ pub(crate) struct Range {
 #[derive(Clone, Copy, Debug)]
 struct View {
     time_ms: u64,
+    timestamp: Timestamp,
     price: f64,
     hour: PriceRange,
     four_hours: PriceRange,
@@ -109,7 +110,7 @@ impl Range {
     }
 
     /// What to do at the close of a minute, and whether followers are told.
-    pub(crate) fn evaluate(&mut self, moment: &Moment, market: &Market) -> (RangePayload, bool) {
+    pub(crate) fn evaluate(&mut self, moment: &Moment, market: &Market) -> (Box<RangePayload>, bool) {
         let view = self.view(moment);
         let decision = self.decide(&view, moment, market);
         let side =
@@ -121,10 +122,10 @@ impl Range {
     }
 
     fn view(&self, moment: &Moment) -> View {
-        let Moment { time_ms, price, .. } = *moment;
+        let Moment { time_ms, timestamp, price, .. } = *moment;
         let range = |window: &RollingRange| window.range().unwrap_or(PriceRange { high: price, low: price });
         let (hour, four_hours, day) = (range(&self.hour), range(&self.four_hours), range(&self.day));
-        View { time_ms, price, hour, four_hours, day }
+        View { time_ms, timestamp, price, hour, four_hours, day }
     }
 
     fn decide(&mut self, view: &View, moment: &Moment, market: &Market) -> Decision {
@@ -255,7 +256,7 @@ impl Range {
         Advice { direction: Some(direction), confidence, reasoning }
     }
 
-    fn payload(&self, view: &View, decision: Decision, sentiment_change: bool) -> RangePayload {
+    fn payload(&self, view: &View, decision: Decision, sentiment_change: bool) -> Box<RangePayload> {
         let Decision { advice, setup, .. } = decision;
         let tick = self.tick;
         let order = setup.as_ref().filter(|_| advice.direction.is_some()).map(|setup| setup.order);
@@ -267,9 +268,9 @@ impl Range {
             tolerance_percent: advice.direction.map_or(0.0, |_| self.parameters.tolerance_percent),
             reasoning: advice.reasoning,
         };
-        RangePayload {
+        Box::new(RangePayload {
             summary: RangeSummary { entry, severity, sentiment_change },
-            timestamp: timestamp(view.time_ms),
+            timestamp: view.timestamp.text(),
             symbol: self.symbol,
             range_1h: window(view.hour, view.price, tick),
             range_4h: window(view.four_hours, view.price, tick),
@@ -287,7 +288,7 @@ impl Range {
                 position_in_range: round(view.day.position(view.price), 2),
                 current_price: tick.round(view.price),
             },
-        }
+        })
     }
 }
 

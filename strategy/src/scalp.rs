@@ -9,7 +9,7 @@ use crate::indicator::Ema;
 use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::ScalpParameters;
-use crate::time::timestamp;
+use crate::time::Timestamp;
 use crate::window::{PriceRange, RollingRange};
 
 /// The state of the strategy for one symbol.
@@ -58,7 +58,7 @@ impl Scalp {
             Some(hold) => Advice::neutral(hold.reasoning()),
             None => self.decide(&view),
         };
-        self.indicator(moment.time_ms, &view, advice)
+        self.indicator(moment.timestamp, &view, advice)
     }
 
     fn view(&self, moment: &Moment) -> View {
@@ -108,14 +108,14 @@ impl Scalp {
         }
     }
 
-    fn indicator(&self, time_ms: u64, view: &View, advice: Advice) -> ScalpIndicator {
+    fn indicator(&self, timestamp: Timestamp, view: &View, advice: Advice) -> ScalpIndicator {
         let &ScalpParameters { offset_percent, target_percent, stop_percent, .. } = &self.parameters;
         let distances = Distances { offset_percent, target_percent, stop_percent };
         let bracket = advice.direction.map(|way| Bracket::new(way, view.price, distances, self.tick));
         let Bracket { limit, target, stop } = bracket.unwrap_or_default();
         ScalpIndicator {
             symbol: self.symbol,
-            timestamp: timestamp(time_ms),
+            timestamp: timestamp.text(),
             current_price: self.tick.round(view.price),
             ema_1min: round(view.ema, self.tick.decimals() + 2),
             side: advice.direction.map_or(Side::Neutral, Direction::side),

@@ -11,29 +11,35 @@ pub(crate) const TIME_END_MS: u64 = 253_402_300_800_000;
 
 /// An instant as `YYYY-MM-DDTHH:MM:SSZ` (ISO 8601, UTC, whole seconds; the milliseconds are dropped).
 ///
-/// The conversion of days to a civil date is Howard Hinnant's `civil_from_days`, which counts years from
-/// 1 March so that the leap day comes last.
+/// Years after 9999 keep their last four digits.
 #[must_use]
 pub fn timestamp(time_ms: u64) -> String {
-    let seconds = time_ms / 1000;
-    let (year, month, day) = civil_date(seconds / 86_400);
-    // Written digit by digit: every signal has one, and the formatting machinery costs ten times as much.
-    let mut text = *b"0000-00-00T00:00:00Z";
-    let fields = [
-        (3, year),
-        (6, month),
-        (9, day),
-        (12, seconds / 3600 % 24),
-        (15, seconds / 60 % 60),
-        (18, seconds % 60),
-    ];
-    for (last, value) in fields {
-        text[last] = b'0' + (value % 10) as u8;
-        text[last - 1] = b'0' + (value / 10 % 10) as u8;
+    Timestamp::of(time_ms).text()
+}
+
+/// The text of an instant. Every signal has one, and those of the same instant share the work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timestamp([u8; 20]);
+
+impl Timestamp {
+    /// Written digit by digit: the formatting machinery costs ten times as much.
+    pub(crate) fn of(time_ms: u64) -> Self {
+        let seconds = time_ms / 1000;
+        let (year, month, day) = civil_date(seconds / 86_400);
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let fields =
+            [(1, year / 100), (3, year), (6, month), (9, day), (12, hour), (15, minute), (18, second)];
+        for (last, value) in fields {
+            text[last] = b'0' + (value % 10) as u8;
+            text[last - 1] = b'0' + (value / 10 % 10) as u8;
+        }
+        Self(text)
     }
-    text[1] = b'0' + (year / 100 % 10) as u8;
-    text[0] = b'0' + (year / 1000 % 10) as u8;
-    str::from_utf8(&text).expect("digits").into()
+
+    pub(crate) fn text(self) -> String {
+        str::from_utf8(&self.0).expect("digits and signs").into()
+    }
 }
 
 /// The open time of the minute that contains `time_ms`.
@@ -42,6 +48,8 @@ pub(crate) const fn minute_of(time_ms: u64) -> u64 {
 }
 
 /// Year, month (1 to 12) and day (1 to 31) of a number of days since 1970-01-01.
+///
+/// Howard Hinnant's `civil_from_days`, which counts years from 1 March so that the leap day comes last.
 fn civil_date(days: u64) -> (u64, u64, u64) {
     let days_since_0000_03_01 = days + 719_468;
     let era = days_since_0000_03_01 / 146_097;

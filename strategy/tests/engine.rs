@@ -286,6 +286,17 @@ fn an_engine_that_was_warmed_up_says_what_one_that_watched_says() {
 }
 
 #[test]
+fn a_strategy_says_the_same_when_it_is_alone() {
+    let closes: Vec<f64> =
+        (0..1600).map(|minute| 100.0 + f64::from(minute % 97 - minute % 31) / 40.0).collect();
+    let all = replay(&mut engine(), tick("0.1"), &candles(&closes));
+    for strategy in Strategy::ALL {
+        let alone = replay(&mut engine().only(&[strategy]), tick("0.1"), &candles(&closes));
+        assert!(alone.iter().eq(of(&all, strategy)), "{strategy}");
+    }
+}
+
+#[test]
 fn a_bad_setting_makes_no_engine() {
     let mut parameters = Parameters::default();
     parameters.range.zone = 0.7;

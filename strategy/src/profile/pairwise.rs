@@ -12,7 +12,7 @@ use super::rows::Grid;
 /// The volume of each row, lowest price first.
 pub(super) fn volumes<'a>(candles: impl Iterator<Item = &'a Candle>, grid: Grid) -> Vec<f64> {
     let mut rows = vec![0.0; grid.rows];
-    if grid.range.size() == 0.0 {
+    if grid.is_flat() {
         return rows;
     }
     let (flat, spread): (Vec<&Candle>, Vec<&Candle>) = candles.partition(|candle| candle.low == candle.high);
@@ -122,7 +122,7 @@ mod tests {
     fn the_exact_order_gives_the_same_volumes() {
         let candle = |low, high, volume| Candle { high, low, volume, ..Candle::flat(0, low) };
         let candles = [candle(100.0, 105.0, 10.0), candle(101.5, 102.5, 4.0), candle(105.0, 105.0, 1.0)];
-        let grid = Grid { range: PriceRange { high: 105.0, low: 100.0 }, rows: 5 };
+        let grid = Grid::new(PriceRange { high: 105.0, low: 100.0 }, 5);
         assert_eq!(volumes(candles.iter(), grid), [2.0, 4.0, 4.0, 2.0, 3.0]);
         assert_eq!(volumes(candles[2..].iter(), grid), [0.0, 0.0, 0.0, 0.0, 1.0]);
     }

@@ -6,27 +6,33 @@ use crate::window::PriceRange;
 /// Rows of equal height between a low and a high.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grid {
-    pub(super) range: PriceRange,
     pub(super) rows: usize,
+    low: f64,
+    /// Of a row; 0 if the range is a single price.
+    height: f64,
 }
 
 impl Grid {
-    pub(super) fn height(&self) -> f64 {
-        self.range.size() / self.rows as f64
+    pub(super) fn new(range: PriceRange, rows: usize) -> Self {
+        Self { rows, low: range.low, height: range.size() / rows as f64 }
+    }
+
+    pub(super) fn is_flat(&self) -> bool {
+        self.height == 0.0
     }
 
     /// The row of a price in the range; the high belongs to the last one.
     pub(super) fn row(&self, price: f64) -> usize {
-        (((price - self.range.low) / self.height()) as usize).min(self.rows - 1)
+        (((price - self.low) / self.height) as usize).min(self.rows - 1)
     }
 
     /// Lower edge of a row. Neighbours share an edge to the last bit: nothing between them is lost.
     pub(super) fn edge(&self, row: usize) -> f64 {
-        self.range.low + row as f64 * self.height()
+        self.low + row as f64 * self.height
     }
 
     pub(super) fn middle(&self, row: usize) -> f64 {
-        self.range.low + (row as f64 + 0.5) * self.height()
+        self.low + (row as f64 + 0.5) * self.height
     }
 }
 
@@ -47,8 +53,8 @@ impl RollingRows {
         Self { rows: vec![0.0; rows], range: None, updates: 0, moved: 0.0 }
     }
 
-    pub(super) const fn grid(&self, range: PriceRange) -> Grid {
-        Grid { range, rows: self.rows.len() }
+    pub(super) fn grid(&self, range: PriceRange) -> Grid {
+        Grid::new(range, self.rows.len())
     }
 
     /// A candle comes and one goes. Another range has other rows: they are counted when they are asked for.
@@ -58,8 +64,9 @@ impl RollingRows {
             self.range = None;
             return;
         }
-        entering.into_iter().for_each(|candle| self.add(candle, range, 1.0));
-        leaving.into_iter().for_each(|candle| self.add(candle, range, -1.0));
+        let grid = self.grid(range);
+        entering.into_iter().for_each(|candle| self.add(candle, grid, 1.0));
+        leaving.into_iter().for_each(|candle| self.add(candle, grid, -1.0));
     }
 
     /// Makes the rows those of `candles`, which are the ones that came and did not go.
@@ -70,7 +77,8 @@ impl RollingRows {
         if self.range != Some(range) {
             (self.range, self.updates, self.moved) = (Some(range), 0, 0.0);
             self.rows.fill(0.0);
-            candles().for_each(|candle| self.add(candle, range, 1.0));
+            let grid = self.grid(range);
+            candles().for_each(|candle| self.add(candle, grid, 1.0));
         }
     }
 
@@ -85,9 +93,8 @@ impl RollingRows {
     }
 
     /// Spreads a candle's volume evenly over the prices from its low to its high; a flat one goes to its row.
-    fn add(&mut self, candle: &Candle, range: PriceRange, sign: f64) {
-        let grid = self.grid(range);
-        if range.size() == 0.0 {
+    fn add(&mut self, candle: &Candle, grid: Grid, sign: f64) {
+        if grid.is_flat() {
             return;
         }
         let (first, last) = (grid.row(candle.low), grid.row(candle.high));
