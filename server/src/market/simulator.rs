@@ -62,7 +62,14 @@ fn source(seed: u64, symbol: Symbol, clock: MarketClock, now_ms: i64) -> Source 
     let past = (first..evaluated_from).map(|minute| market.minute(minute).candle()).collect();
     let mut events = Events::from_minute(market, evaluated_from).peekable();
     let recent = std::iter::from_fn(|| events.next_if(|event| event.time_ms() <= now_ms)).collect();
-    Source { symbol, tick: Profile::of(symbol).tick, past, recent, events: paced(events, clock), repair: None }
+    Source {
+        symbol,
+        tick: Profile::of(symbol).tick,
+        past,
+        recent,
+        events: paced(events, clock),
+        repair: None,
+    }
 }
 
 /// What a symbol is worth, and in which steps.
