@@ -68,7 +68,12 @@ impl Latest {
     fn observe(&mut self, event: &MarketEvent, running: Option<Candle>) {
         let over = |before: &Candle| running.is_none_or(|now| now.open_time_ms != before.open_time_ms);
         match event {
-            MarketEvent::Candle { candle, closed: true, .. } => self.close(*candle),
+            MarketEvent::Candle { candle, closed: true, .. } => {
+                // Its closed candle never came: what was seen of it is all there is.
+                let earlier = |before: &Candle| before.open_time_ms < candle.open_time_ms;
+                self.running.filter(earlier).into_iter().for_each(|finished| self.close(finished));
+                self.close(*candle);
+            }
             _ => self.running.filter(over).into_iter().for_each(|finished| self.close(finished)),
         }
         let closed_until_ms = self.closed.back().map_or(0, Candle::close_time_ms);
@@ -173,6 +178,10 @@ impl Pipeline {
                     None => break,
                 },
                 () = sleep_until(silent_at) => {
+                    // The connection may have gone away since the last event: then there is more patience.
+                    if Instant::now() < self.silent_at() {
+                        continue;
+                    }
                     let now_ms = u64::try_from(self.clock.now_ms()).unwrap_or(0);
                     self.publish(now_ms);
                 }
@@ -289,3 +298,7 @@ pub fn message(feed: Feed, seq: u64, prev: u64, body: Signal) -> ServerMessage {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pipeline_tests.rs"]
+mod tests;
