@@ -5,6 +5,7 @@ mod command_line;
 mod handshake;
 mod http;
 mod limits;
+mod live_market;
 mod signals;
 #[expect(unreachable_pub, reason = "shared with the unit tests")]
 mod support;

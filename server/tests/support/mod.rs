@@ -1,5 +1,7 @@
 //! A gateway on a free port, and clients that talk to it.
 
+pub mod exchange;
+pub mod recording;
 pub mod wallet;
 
 use std::net::SocketAddr;

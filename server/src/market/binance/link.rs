@@ -49,24 +49,24 @@ pub(super) struct Link {
     pub(super) whole: watch::Sender<bool>,
     /// Messages that could not be read, by [`Kind`].
     pub(super) unreadable: [u64; Kind::COUNT],
+    /// When the exchange was last heard.
+    pub(super) heard_at: Instant,
 }
 
 impl Link {
     /// Runs until nobody takes the events any more.
     pub(super) async fn run(mut self) {
         let mut attempt = 0;
-        let mut heard_at = Instant::now();
         while !self.lanes.iter().all(Lane::is_abandoned) {
             let (reason, asked) = match self.connect().await {
                 Err(NoConnection { reason, asked }) => (reason, asked),
                 Ok(socket) => {
                     tracing::info!(attempt, "connected to the exchange");
-                    self.refill(heard_at).await;
+                    self.refill().await;
                     self.whole.send_replace(true);
                     let since = Instant::now();
                     let reason = self.listen(socket).await;
                     self.whole.send_replace(false);
-                    heard_at = Instant::now();
                     if since.elapsed() >= self.market_time(self.rules.settled) {
                         attempt = 0;
                     }
@@ -100,9 +100,9 @@ impl Link {
     }
 
     /// Meanwhile the new connection's events wait in its buffers.
-    async fn refill(&mut self, heard_at: Instant) {
+    async fn refill(&mut self) {
         let (rest, now_ms) = (self.rest.clone(), u64::try_from(self.clock.now_ms()).unwrap_or(0));
-        let silent_ms = self.clock.market_ms(heard_at.elapsed());
+        let silent_ms = self.clock.market_ms(self.heard_at.elapsed());
         let refills = self.lanes.iter_mut().map(|lane| lane.refill(&rest, now_ms, silent_ms));
         for refusal in join_all(refills).await.into_iter().filter_map(Result::err) {
             // The pipeline asks again once it meets the hole.
@@ -116,7 +116,7 @@ impl Link {
         let mut renew_at = Instant::now() + self.rules.renew;
         let mut dialing: Option<BoxFuture<'static, Result<Socket, NoConnection>>> = None;
         let mut successor: Option<Socket> = None;
-        let mut silent_at = Instant::now() + silence;
+        self.heard_at = Instant::now();
         loop {
             tokio::select! {
                 frame = socket.next() => {
@@ -124,7 +124,6 @@ impl Link {
                         Some(Ok(Message::Close(_))) | None => "the exchange has closed the connection".into(),
                         Some(Err(error)) => format!("the connection broke: {error}"),
                         Some(Ok(frame)) => {
-                            silent_at = Instant::now() + silence;
                             self.hear(&frame);
                             continue;
                         }
@@ -157,7 +156,7 @@ impl Link {
                 () = sleep_until(renew_at), if dialing.is_none() && successor.is_none() => {
                     dialing = Some(self.connect());
                 }
-                () = sleep_until(silent_at) => {
+                () = sleep_until(self.heard_at + silence) => {
                     return format!("nothing was heard for {} s", self.rules.silence.as_secs());
                 }
             }
@@ -165,6 +164,7 @@ impl Link {
     }
 
     fn hear(&mut self, frame: &Message) {
+        self.heard_at = Instant::now();
         let Message::Text(text) = frame else { return };
         match read(text) {
             Ok(update) => match self.lanes.iter_mut().find(|lane| lane.symbol == update.symbol) {

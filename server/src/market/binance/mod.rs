@@ -137,6 +137,7 @@ pub async fn open(
         rules,
         whole,
         unreadable: [0; Kind::COUNT],
+        heard_at: Instant::now(),
     };
     tokio::spawn(link.run());
     let host = endpoints.rest.authority().map_or("", |authority| authority.as_str());
