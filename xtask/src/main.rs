@@ -1,5 +1,13 @@
 //! The one way to do things in this workspace: `cargo xtask --help`.
 
+mod bindings;
+mod chromium;
+mod dashboard;
+mod demo;
+mod npm;
+mod shell;
+mod test;
+mod toolchain;
 mod wasm;
 
 use std::process::ExitCode;
@@ -8,7 +16,7 @@ use clap::{Parser, Subcommand};
 
 /// Build, test and demo commands of the workspace.
 #[derive(Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -16,13 +24,25 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Builds what is missing, runs the gateway with its dashboard, and prints the address to open.
+    Demo(demo::Arguments),
+    /// Checks, builds and tests everything, in a real browser too; installs what that needs.
+    Test(test::Arguments),
     /// Builds the browser SDK: the wasm module, its glue, the npm package, and the size report.
     Wasm(wasm::Arguments),
+    /// Builds the dashboard, if its sources or the package changed.
+    Dashboard,
+    /// Writes the TypeScript types of the protocol.
+    Bindings(bindings::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Wasm(arguments) => wasm::run(&arguments),
+        Command::Dashboard => dashboard::run(),
+        Command::Bindings(arguments) => bindings::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,14 +21,22 @@ use self::cargo::Workspace;
 use self::stamp::{Stamp, hash_of, hash_of_files};
 
 /// Options of `cargo xtask wasm`.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 pub(crate) struct Arguments {
     /// Do every step again, also where nothing changed.
     #[arg(long)]
     force: bool,
+    /// Also write `target/xtask-wasm/named.wasm`, which still names its functions: to see what is large.
+    #[arg(long)]
+    names: bool,
     /// Build a second time in another folder, and compare byte for byte.
     #[arg(long)]
     verify_reproducible: bool,
+}
+
+/// Builds the browser SDK for another command.
+pub(crate) fn build() -> anyhow::Result<()> {
+    run(&Arguments::default())
 }
 
 /// Builds the browser SDK, and fails when it is larger than its budget.
@@ -37,6 +45,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     npm::install(&workspace.npm())?;
     build_module(&workspace, &workspace.npm(), arguments.force)?;
     build_package(&workspace, arguments.force)?;
+    if arguments.names {
+        write_named_module(&workspace)?;
+    }
     size::report(&workspace.npm())?;
     if arguments.verify_reproducible {
         reproducible::verify(&workspace)?;
@@ -69,9 +80,9 @@ fn build_module(workspace: &Workspace, tools: &Path, force: bool) -> anyhow::Res
     stamp.clear()?;
     fs::create_dir_all(&out)?;
     say("glue", "wasm-bindgen");
-    let glue = generate_glue(&linked)?;
-    say("wasm-opt", "-O3");
-    let optimized = optimize(tools, &glue.wasm, &workspace.scratch()?)?;
+    let glue = generate_glue(&linked, false)?;
+    say("wasm-opt", OPTIMIZATION);
+    let optimized = optimize(tools, &glue.wasm, &workspace.scratch()?, &STRIPPED)?;
     say("check", "an engine accepts the module");
     let module = out.join("tidegate.wasm");
     fs::write(&module, &optimized)?;
@@ -106,13 +117,13 @@ struct Glue {
     ts: String,
 }
 
-fn generate_glue(linked: &Path) -> anyhow::Result<Glue> {
+fn generate_glue(linked: &Path, named: bool) -> anyhow::Result<Glue> {
     let mut output = Bindgen::new()
         .input_path(linked)
         .out_name("tidegate")
         .web(true)?
         .typescript(true)
-        .remove_name_section(true)
+        .remove_name_section(!named)
         .remove_producers_section(true)
         // After a trap the module is instantiated anew.
         .reset_state_function(true)
@@ -122,14 +133,31 @@ fn generate_glue(linked: &Path) -> anyhow::Result<Glue> {
     Ok(Glue { js: output.js().to_owned(), ts, wasm: output.wasm_mut().emit_wasm() })
 }
 
-fn optimize(tools: &Path, wasm: &[u8], scratch: &Path) -> anyhow::Result<Vec<u8>> {
+/// The level of optimization of wasm-opt.
+const OPTIMIZATION: &str = "-O3";
+
+/// What no engine needs.
+const STRIPPED: [&str; 3] = ["--strip-debug", "--strip-producers", "--strip-target-features"];
+
+/// The same module with its names.
+fn write_named_module(workspace: &Workspace) -> anyhow::Result<()> {
+    let scratch = workspace.scratch()?;
+    let glue = generate_glue(&cargo::build(workspace)?, true)?;
+    let named = optimize(&workspace.npm(), &glue.wasm, &scratch, &["-g"])?;
+    fs::write(scratch.join("named.wasm"), named)?;
+    say("names", &scratch.join("named.wasm").display().to_string());
+    Ok(())
+}
+
+fn optimize(tools: &Path, wasm: &[u8], scratch: &Path, extra: &[&str]) -> anyhow::Result<Vec<u8>> {
     let (before, after) = (scratch.join("before.wasm"), scratch.join("after.wasm"));
     fs::write(&before, wasm)?;
     // The features are those that the module itself names: `--all-features` makes modules that Node refuses.
     must(
         Command::new("node")
             .arg(tools.join("node_modules/binaryen/bin/wasm-opt"))
-            .args(["-O3", "--strip-debug", "--strip-producers", "--strip-target-features"])
+            .arg(OPTIMIZATION)
+            .args(extra)
             .arg(&before)
             .arg("-o")
             .arg(&after),

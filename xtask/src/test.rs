@@ -1,0 +1,106 @@
+//! `cargo xtask test`: everything that has to hold, in the order in which it fails fastest.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::npm::npm;
+use crate::shell::{self, Steps, cargo, debug_folder, root};
+use crate::toolchain::WASM_TARGET;
+use crate::{chromium, dashboard, toolchain, wasm};
+
+/// The only crate that is not compiled for this machine.
+const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
+const NO_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Leave out what needs a browser, and the documentation build.
+    #[arg(long)]
+    fast: bool,
+}
+
+/// Checks, builds and tests everything.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut steps = Steps::begin();
+    steps.step("toolchain", toolchain::ensure)?;
+    steps.step("format", || shell::run(&mut cargo(["fmt", "--all", "--check"])))?;
+    steps.step("browser SDK: build, size budget", wasm::build)?;
+    steps.step("dashboard: build, types, lint", check_dashboard)?;
+    steps.step("clippy", clippy)?;
+    steps.step("Rust tests, generated types among them", rust_tests)?;
+    if !arguments.fast {
+        steps.step("documentation", documentation)?;
+    }
+    steps.step("browser SDK and dashboard tests", || node_tests(arguments.fast))?;
+    steps.step("dependencies: licences, sources", dependencies)?;
+    steps.step("generated files are committed", generated_files)?;
+    steps.summary();
+    Ok(())
+}
+
+fn check_dashboard() -> Result<()> {
+    dashboard::build()?;
+    shell::run(&mut npm(&shell::dashboard(), &["run", "check"]))?;
+    shell::run(&mut npm(&shell::dashboard(), &["run", "lint"]))
+}
+
+fn clippy() -> Result<()> {
+    shell::run(cargo(["clippy", "--all-targets"]).args(NOT_NATIVE).args(NO_WARNINGS))?;
+    let wasm = ["clippy", "--package", "tidegate-client-wasm", "--target", WASM_TARGET];
+    shell::run(cargo(wasm).args(NO_WARNINGS))
+}
+
+/// With the server's binary for the tests in Node.js and in the browser, in the same features as the tests: one
+/// compilation serves both.
+fn rust_tests() -> Result<()> {
+    shell::run(cargo(["test"]).args(NOT_NATIVE))?;
+    shell::run(cargo(["build"]).args(NOT_NATIVE))
+}
+
+fn documentation() -> Result<()> {
+    shell::run(cargo(["doc", "--no-deps"]).args(NOT_NATIVE).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The package against the real server in Node.js and Chromium, then the dashboard in Chromium.
+fn node_tests(fast: bool) -> Result<()> {
+    let server = debug_folder().join("tidegate");
+    let chromium = if fast { None } else { Some(chromium::ensure()?) };
+    let package = root().join("npm");
+    shell::run(&mut npm(&package, &["run", "check"]))?;
+    shell::run(&mut vitest(&package, &server, chromium.as_deref()))?;
+    shell::run(&mut vitest(&shell::dashboard(), &server, chromium.as_deref()))
+}
+
+/// Tests that need a browser are skipped where none is named.
+fn vitest(folder: &Path, server: &Path, chromium: Option<&Path>) -> Command {
+    let mut command = npm(folder, &["test"]);
+    command.env("TIDEGATE_BIN", server);
+    match chromium {
+        Some(path) => command.env("CHROMIUM", path),
+        None => command.env_remove("CHROMIUM"),
+    };
+    command
+}
+
+/// Where the tool is installed. Advisories are left to a scheduled run: they change without the project.
+fn dependencies() -> Result<()> {
+    if shell::first_line(cargo(["deny", "--version"]).stderr(std::process::Stdio::null())).is_none() {
+        println!("   cargo-deny is not installed: skipped");
+        return Ok(());
+    }
+    shell::run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
+}
+
+/// Only inside of a git checkout: an unpacked archive has nothing to compare with.
+fn generated_files() -> Result<()> {
+    if !root().join(".git").exists() {
+        println!("   not a git checkout: skipped");
+        return Ok(());
+    }
+    let mut git = Command::new("git");
+    git.args(["diff", "--exit-code", "--stat", "--", "npm/src/generated", "Cargo.lock"]).current_dir(root());
+    shell::run(&mut git)
+}
