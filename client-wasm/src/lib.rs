@@ -16,6 +16,11 @@ use wasm_bindgen::prelude::*;
 use crate::convert::{Frame, fact_of, verdict_number};
 use crate::driver::Driver;
 
+/// Small before fast: a client holds a few hundred short strings.
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 #[wasm_bindgen]
 extern "C" {
     /// What the JavaScript side does for the machine. Every method may throw: that ends nothing here.

@@ -38,7 +38,9 @@ async function loadOnce(source: WasmSource | Promise<WasmSource> | undefined): P
 
 async function inline(): Promise<BufferSource> {
   const { default: text } = await import('../wasm/inline.js');
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
+  return new Response(stream).arrayBuffer();
 }
 
 /** What has to be rebuilt after a trap. */

@@ -134,7 +134,7 @@ fn generate_glue(linked: &Path, named: bool) -> anyhow::Result<Glue> {
 }
 
 /// The level of optimization of wasm-opt.
-const OPTIMIZATION: &str = "-O3";
+const OPTIMIZATION: &str = "-Oz";
 
 /// What no engine needs.
 const STRIPPED: [&str; 3] = ["--strip-debug", "--strip-producers", "--strip-target-features"];

@@ -1,8 +1,12 @@
 //! What needs Node: the package's tools, and the check of the module.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 
 use super::stamp::{Stamp, hash_of_files};
 use super::{must, say};
@@ -32,12 +36,16 @@ pub(super) fn check_module(module: &Path) -> anyhow::Result<()> {
 }
 
 /// Writes the module as text into a JavaScript file, which every bundler can load without being told how.
+///
+/// Compressed first: base64 hides from the web server's compression what there is to compress.
 pub(super) fn write_inline_module(out: &Path) -> anyhow::Result<()> {
-    let text = base64(&fs::read(out.join("tidegate.wasm"))?);
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&fs::read(out.join("tidegate.wasm"))?)?;
+    let text = base64(&encoder.finish()?);
     fs::write(out.join("inline.js"), format!("export default '{text}';\n"))?;
     fs::write(
         out.join("inline.d.ts"),
-        "/** `tidegate.wasm` in base64. */\ndeclare const module: string;\nexport default module;\n",
+        "/** `tidegate.wasm`, compressed by raw deflate, in base64. */\ndeclare const module: string;\nexport default module;\n",
     )?;
     Ok(())
 }
