@@ -28,10 +28,11 @@ impl Socket {
         }
     }
 
+    /// All but `onerror`, which JavaScript leaves empty for good: in Node the error of a socket that is closed
+    /// while it connects would otherwise end the process.
     fn detach(&self) {
         self.socket.set_onopen(None);
         self.socket.set_onmessage(None);
         self.socket.set_onclose(None);
-        self.socket.set_onerror(None);
     }
 }

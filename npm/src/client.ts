@@ -158,7 +158,7 @@ class TidegateClient implements Client, EngineListener {
   async whenLive(signal?: AbortSignal): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const look = () => {
-        const { state, error } = this.#store.latestConnection;
+        const { state, error } = this.#store.connection;
         if (signal?.aborted) reject(asError(signal.reason, 'aborted'));
         else if (this.#closed) reject(new TidegateError('closed'));
         else if (state === 'live') resolve();
@@ -209,7 +209,7 @@ class TidegateClient implements Client, EngineListener {
     if (this.#closed) return;
     const now = Date.now();
     const at = (inMs: number | undefined) => (inMs === undefined ? null : now + inMs);
-    const was = this.#store.latestConnection;
+    const was = this.#store.connection;
     const error = this.#errorOf(status, was);
     this.#setConnection({
       state: status.state,
@@ -296,7 +296,7 @@ class TidegateClient implements Client, EngineListener {
 
   async #start(): Promise<void> {
     // Not `blocked` any more, whatever comes of it.
-    if (this.#store.latestConnection.state === 'blocked') this.#setConnection({ state: 'idle', error: null });
+    if (this.#store.connection.state === 'blocked') this.#setConnection({ state: 'idle', error: null });
     try {
       const glue = await load(this.#options.wasm);
       if (this.#closed || this.#engine.started) return;
@@ -326,7 +326,7 @@ class TidegateClient implements Client, EngineListener {
     const followers = this.#followers.get(feed) ?? new Set();
     this.#followers.set(feed, followers.add(follower));
     this.#show(feed);
-    const { state, error } = this.#store.latestConnection;
+    const { state, error } = this.#store.connection;
     if (state === 'blocked') follower.fail?.(error ?? new TidegateError('stopped'));
     else if (feed.status === 'rejected') follower.fail?.(rejection(feed));
     return once(() => {
@@ -340,14 +340,14 @@ class TidegateClient implements Client, EngineListener {
   /** Derives what a feed shows from how it and the connection stand. */
   #show(feed: Feed): void {
     const { strategy, symbol } = feed;
-    const blocked = this.#store.latestConnection.state === 'blocked';
+    const blocked = this.#store.connection.state === 'blocked';
     const change: Partial<FeedSnapshot> = {};
     if (!this.#followers.get(feed)?.size) {
       Object.assign(change, { status: 'idle', error: null });
     } else if (feed.status === 'rejected') {
       Object.assign(change, { status: 'error', error: rejection(feed) });
     } else if (blocked) {
-      Object.assign(change, { status: 'error', error: this.#store.latestConnection.error });
+      Object.assign(change, { status: 'error', error: this.#store.connection.error });
     } else {
       const status = feed.status === 'pending' || feed.status === 'queued' ? 'connecting' : feed.status;
       const error = feed.status === 'queued' ? new TidegateError('subscription_limit') : null;
@@ -385,7 +385,7 @@ class TidegateClient implements Client, EngineListener {
   }
 
   #refreshUsage(): void {
-    const { limits } = this.#store.latestConnection;
+    const { limits } = this.#store.connection;
     if (!limits) return;
     const subscriptions = this.#engine.call((core) => core.subscriptionsUsed()) ?? null;
     const messages = this.#engine.call((core) => core.messagesUsed()) ?? null;
@@ -406,7 +406,7 @@ class TidegateClient implements Client, EngineListener {
 
   #setConnection(change: Partial<ConnectionSnapshot>): void {
     this.#store.setConnection(change);
-    this.#emit('status', { ...this.#store.latestConnection });
+    this.#emit('status', this.#store.connection);
   }
 
   #emit<K extends keyof ClientEvents>(event: K, value: ClientEvents[K]): void {

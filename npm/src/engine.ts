@@ -68,7 +68,7 @@ export interface EngineOptions {
   lingerMs: number;
 }
 
-/** Of a feed that nobody asked for: the core hears of the frame as a sign of life. */
+/** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
 const NO_FEED = 0xffff_ffff;
 
 /** A code that the core takes for a network failure. */
@@ -144,7 +144,7 @@ export class Engine {
   /** Takes a reference back. */
   release(feed: Feed): void {
     feed.wanted -= 1;
-    this.call((core) => core.release(feed.handle));
+    if (feed.handle !== NO_FEED) this.call((core) => core.release(feed.handle));
   }
 
   /** Closes the socket without telling the core, as a network failure would. */
@@ -176,6 +176,7 @@ export class Engine {
   #rebuild(glue: Glue): void {
     this.#core = undefined;
     this.#byHandle.clear();
+    for (const feed of this.#feeds()) feed.handle = NO_FEED;
     this.#abandonSocket();
     this.#listener.onError(new TidegateError('wasm_trap'));
     this.start(glue);
@@ -192,10 +193,18 @@ export class Engine {
 
   #subscribe(feed: Feed): void {
     const handle = this.call((core) => subscribeIn(core, feed));
-    if (handle === undefined) return;
+    if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
     this.#byHandle.delete(feed.handle);
-    feed.handle = handle;
-    this.#byHandle.set(handle, feed);
+    Object.assign(feed, { handle, status: 'pending', code: '' });
+    if (handle === NO_FEED) this.#refuse(feed);
+    else this.#byHandle.set(handle, feed);
+  }
+
+  /** As the gateway would refuse it, if it were asked. */
+  #refuse(feed: Feed): void {
+    Object.assign(feed, { status: 'rejected', code: 'invalid_feed' });
+    this.#listener.onFeed(feed);
+    this.#listener.onWarning('feed_rejected', feed.code, feed);
   }
 
   #feed(strategy: Strategy, symbol: string): Feed {
@@ -296,12 +305,13 @@ export class Engine {
 
 function ignore(): void {}
 
+/** The handle of a feed; that of none where the symbol or the strategy cannot be one. */
 function subscribeIn(core: Core, feed: Feed): number {
   try {
     return core.subscribe(feed.symbol, feed.strategy);
   } catch (what) {
     if (what instanceof WebAssembly.RuntimeError) throw what;
-    throw new TidegateError('invalid_feed', { message: `${feed.strategy}/${feed.symbol}: no such ${String(what)}` });
+    return NO_FEED;
   }
 }
 

@@ -1,4 +1,4 @@
-// The latest of everything as immutable snapshots, replaced and announced at most once per animation frame.
+// The latest of everything as immutable snapshots, announced at most once per animation frame.
 //
 // It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
 
@@ -32,20 +32,28 @@ export const IDLE_FEED: FeedSnapshot<never> = Object.freeze({
   history: Object.freeze([]) as readonly never[],
 });
 
-/** One value that is drawn: the draft, what is shown, and who shows it. */
+/** One value that is drawn: the draft, the latest snapshot of it, and who draws it. */
 class Cell<T extends object> {
   /** Changed in place, so that a thousand signals between two frames cost one snapshot. */
   readonly draft: { -readonly [K in keyof T]: T[K] };
-  shown: T;
   readonly listeners = new Set<() => void>();
+  changed = false;
+  #snapshot: T;
 
   constructor(value: T) {
     this.draft = { ...value };
-    this.shown = value;
+    this.#snapshot = value;
   }
 
-  publish(): void {
-    this.shown = Object.freeze({ ...this.draft });
+  /** Whoever asks gets the present state, also between two frames. */
+  read(): T {
+    if (this.changed) this.#snapshot = Object.freeze(this.copy());
+    this.changed = false;
+    return this.#snapshot;
+  }
+
+  protected copy(): T {
+    return { ...this.draft };
   }
 }
 
@@ -55,11 +63,11 @@ class FeedCell extends Cell<FeedSnapshot> {
   readonly history: SignalMessage[] = [];
   historyChanged = false;
 
-  override publish(): void {
+  protected override copy(): FeedSnapshot {
     // The same array as long as nothing was added: a memo on it holds.
     if (this.historyChanged) this.draft.history = Object.freeze([...this.history]);
     this.historyChanged = false;
-    super.publish();
+    return super.copy();
   }
 }
 
@@ -67,7 +75,8 @@ class FeedCell extends Cell<FeedSnapshot> {
 export class Store {
   readonly #connection = new Cell<ConnectionSnapshot>(IDLE_CONNECTION);
   readonly #feeds = new Map<string, FeedCell>();
-  readonly #dirty = new Set<{ publish(): void; listeners: Set<() => void> }>();
+  /** What changed since the last frame. */
+  readonly #dirty = new Set<{ listeners: Set<() => void> }>();
   readonly #historySize: number;
   readonly #frame: Frame;
 
@@ -76,24 +85,14 @@ export class Store {
     this.#frame = frame;
   }
 
-  /** How the connection stands, as shown. */
+  /** How the connection stands; the same object until that changes. */
   get connection(): ConnectionSnapshot {
-    return this.#connection.shown;
+    return this.#connection.read();
   }
 
-  /** How a feed stands, as shown. */
+  /** How a feed stands; the same object until that changes. */
   feed(strategy: Strategy, symbol: string): FeedSnapshot {
-    return this.#feeds.get(keyOf(strategy, symbol))?.shown ?? IDLE_FEED;
-  }
-
-  /** How a feed stands, including what is not shown yet. Changes under the reader's hands. */
-  latestFeed(strategy: Strategy, symbol: string): FeedSnapshot {
-    return this.#feeds.get(keyOf(strategy, symbol))?.draft ?? IDLE_FEED;
-  }
-
-  /** How the connection stands, including what is not shown yet. Changes under the reader's hands. */
-  get latestConnection(): ConnectionSnapshot {
-    return this.#connection.draft;
+    return this.#feeds.get(keyOf(strategy, symbol))?.read() ?? IDLE_FEED;
   }
 
   /** Calls back after the connection's snapshot was replaced. */
@@ -136,11 +135,10 @@ export class Store {
     if (cell && cell.listeners.size === 0) this.#feeds.delete(keyOf(strategy, symbol));
   }
 
-  /** Shows everything now. */
+  /** Calls back about everything that changed. */
   flush(): void {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
-    for (const cell of dirty) cell.publish();
     for (const cell of dirty) for (const listener of [...cell.listeners]) listener();
   }
 
@@ -160,6 +158,7 @@ export class Store {
   }
 
   #touch<T extends object>(cell: Cell<T>): void {
+    cell.changed = true;
     if (this.#dirty.size === 0) this.#frame(() => this.flush());
     this.#dirty.add(cell);
   }

@@ -1,0 +1,162 @@
+// A gateway in a few lines, for tests that want to see every frame and to misbehave on purpose.
+
+import type { AddressInfo } from 'node:net';
+import { type WebSocket as Socket, WebSocketServer } from 'ws';
+import type { SignalMessage, Strategy } from '../src/protocol.js';
+
+export type Sent = { type: string; id?: number; subscriptions?: Wanted[] } & Record<string, unknown>;
+type Wanted = { symbol: string; strategy: Strategy; since?: number };
+
+export class FakeGateway {
+  /** Every message of every client, in order. */
+  readonly received: Sent[] = [];
+  /** Connections so far. */
+  connections = 0;
+  /** What the server knows; anything else is refused. */
+  symbols = ['BTCUSDT', 'ETHUSDT'];
+  /** Tokens that are refused. */
+  refused = new Set<string>();
+  /** Time between two signals, as told to clients. */
+  intervalMs = 30_000;
+  readonly #server: WebSocketServer;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: WebSocketServer) {
+    this.#server = server;
+    server.on('connection', (socket) => this.#welcome(socket));
+  }
+
+  static async start(port = 0): Promise<FakeGateway> {
+    const server = new WebSocketServer({ host: '127.0.0.1', port, handleProtocols: () => 'tidegate.v1' });
+    await new Promise((resolve) => server.once('listening', resolve));
+    return new FakeGateway(server);
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/ws`;
+  }
+
+  /** Open sockets. */
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  /** How many messages of a type came. */
+  count(type: string): number {
+    return this.received.filter((message) => message.type === type).length;
+  }
+
+  /** Every feed that was asked for, in whichever message. */
+  get asked(): string[] {
+    return this.received
+      .filter(({ type }) => type === 'subscribe' || type === 'authenticate')
+      .flatMap(({ subscriptions }) => (subscriptions ?? []).map((feed) => `${feed.strategy}/${feed.symbol}`));
+  }
+
+  /** Sends text to every client. */
+  send(text: string): void {
+    for (const socket of this.#sockets) socket.send(text);
+  }
+
+  /** Sends a scalp signal to every client. */
+  signal(seq: number, prev: number, symbol = 'BTCUSDT'): void {
+    this.send(JSON.stringify(scalp(seq, prev, symbol)));
+  }
+
+  /** Closes every connection. */
+  drop(code: number, reason = ''): void {
+    for (const socket of this.#sockets) socket.close(code, reason);
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.terminate();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #welcome(socket: Socket): void {
+    this.connections += 1;
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('message', (data) => {
+      const message = JSON.parse(String(data)) as Sent;
+      this.received.push(message);
+      for (const reply of this.#replies(message)) socket.send(JSON.stringify(reply));
+      if (message.type === 'authenticate' && this.refused.has(String(message['token']))) {
+        socket.close(4001, 'Invalid token');
+      }
+    });
+  }
+
+  #replies({ type, id = 0, ...message }: Sent): unknown[] {
+    switch (type) {
+      case 'authenticate': {
+        if (this.refused.has(String(message['token']))) {
+          return [
+            { type: 'auth_error', id, payload: { error: 'Invalid authentication token', code: 'invalid_token' } },
+          ];
+        }
+        const granted = message.subscriptions ? [this.#subscribed(id, message.subscriptions)] : [];
+        return [authenticated(id), connected(id, this.connections), ...granted];
+      }
+      case 'subscribe':
+        return [this.#subscribed(id, message.subscriptions ?? [])];
+      case 'unsubscribe':
+        return [{ type: 'unsubscribed', id, payload: { subscribed: [], strategies: {}, subscriptions: [] } }];
+      case 'ping':
+        return [{ type: 'pong', id, server_time: new Date().toISOString() }];
+      default:
+        return [];
+    }
+  }
+
+  #subscribed(id: number, wanted: Wanted[]): unknown {
+    const known = ({ symbol }: Wanted) => this.symbols.includes(symbol);
+    const granted = wanted.filter(known).map((feed) => ({ ...feed, interval_ms: this.intervalMs, recovered: true }));
+    const rejected = wanted
+      .filter((feed) => !known(feed))
+      .map((feed) => ({ ...feed, error: 'Unknown symbol', code: 'unknown_symbol' }));
+    const payload = { subscribed: [], strategies: {}, subscriptions: granted, rejected, message: '' };
+    return { type: 'subscribed', id, payload };
+  }
+}
+
+export function scalp(seq: number, prev: number, symbol = 'BTCUSDT'): SignalMessage {
+  const data = { symbol, side: 'NEUTRAL', current_price: 1 } as never;
+  return { type: 'scalp_indicator', symbol, strategy: 'scalp', seq, prev, data };
+}
+
+function authenticated(id: number): unknown {
+  return { type: 'authenticated', id, payload: { wallet_address: '0x0', expires_at: '', expires_in_ms: 900_000 } };
+}
+
+function connected(id: number, session: number): unknown {
+  return {
+    type: 'connected',
+    id,
+    payload: {
+      session_id: `session-${session}`,
+      user_id: '0x0',
+      wallet_address: '0x0',
+      roles: ['user'],
+      expires_at: new Date(Date.now() + 900_000).toISOString(),
+      expires_in_ms: 900_000,
+      server_time: new Date().toISOString(),
+      heartbeat_seconds: 25,
+      limits: {
+        messages_per_minute: 30,
+        subscriptions_per_connection: 10,
+        connections_per_user: 3,
+        max_message_bytes: 102_400,
+      },
+    },
+  };
+}
+
+/** Waits until something holds; for what has no event of its own. */
+export async function until(holds: () => boolean, what = String(holds)): Promise<void> {
+  for (let waited = 0; waited < 5_000; waited += 5) {
+    if (holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`never came true: ${what}`);
+}

@@ -1,0 +1,242 @@
+// @vitest-environment happy-dom
+
+import { act, createElement, Fragment, type FunctionComponent, StrictMode, useState } from 'react';
+import { createRoot, type Root } from 'react-dom/client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { ClientOptions, WebSocketFactory } from '../src/index.js';
+import {
+  type ConnectionHandle,
+  type SignalSnapshot,
+  TidegateProvider,
+  type TidegateProviderProps,
+  useConnection,
+  useSignal,
+  useSignalHistory,
+  useTidegate,
+} from '../src/react/index.js';
+import { FakeGateway } from './fake-gateway.js';
+
+const webSocket: WebSocketFactory = (url, protocols) => new WebSocket(url, protocols) as never;
+
+let gateway: FakeGateway;
+let root: Root;
+
+beforeEach(async () => {
+  (globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true;
+  gateway = await FakeGateway.start();
+  root = createRoot(document.body.appendChild(document.createElement('div')));
+});
+
+afterEach(async () => {
+  await act(() => root.unmount());
+  await gateway.stop();
+});
+
+/** The newest of what the components have drawn. */
+const drawn: { signal?: SignalSnapshot<'scalp'>; connection?: ConnectionHandle; renders: number } = { renders: 0 };
+
+const Card: FunctionComponent<{ symbol?: string | null }> = ({ symbol = 'BTCUSDT' }) => {
+  drawn.signal = useSignal('scalp', symbol, { countdown: false });
+  drawn.renders += 1;
+  return createElement('p', null, `${drawn.signal.status} ${drawn.signal.signal?.seq ?? '–'}`);
+};
+
+const Status: FunctionComponent = () => {
+  drawn.connection = useConnection();
+  return createElement('p', null, drawn.connection.state);
+};
+
+function provider(changed: Partial<TidegateProviderProps>, ...children: FunctionComponent[]) {
+  const props: TidegateProviderProps = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
+  // One fragment for all of them: as arguments they need no keys.
+  const page = createElement(Fragment, null, ...children.map((child, index) => createElement(child, { key: index })));
+  return createElement(TidegateProvider, { ...props, ...changed }, page);
+}
+
+/** Waits, letting React draw, until something holds. */
+async function eventually(holds: () => boolean, what = String(holds)): Promise<void> {
+  for (let waited = 0; waited < 5_000; waited += 10) {
+    if (holds()) return;
+    await act(() => new Promise((resolve) => setTimeout(resolve, 10)));
+  }
+  throw new Error(`never came true: ${what}`);
+}
+
+const settle = () => act(() => new Promise((resolve) => setTimeout(resolve, 150)));
+
+describe('useSignal', () => {
+  test('goes from connecting to live, and draws what comes', async () => {
+    await act(() => root.render(provider({}, Card, Status)));
+    expect(drawn.signal).toMatchObject({ status: 'connecting', data: null, history: [] });
+    await eventually(() => drawn.signal?.status === 'live');
+    expect(drawn.connection?.state).toBe('live');
+    gateway.signal(1, 0);
+    await eventually(() => drawn.signal?.signal?.seq === 1);
+    expect(document.body.textContent).toContain('live 1');
+    expect(drawn.signal).toMatchObject({ data: { side: 'NEUTRAL' }, history: [{ seq: 1 }] });
+  });
+
+  test('under Strict Mode opens one socket and subscribes once', async () => {
+    await act(() => root.render(createElement(StrictMode, null, provider({}, Card, Status))));
+    await eventually(() => drawn.signal?.status === 'live');
+    await settle();
+    expect(gateway.connections).toBe(1);
+    expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
+    expect(gateway.count('unsubscribe')).toBe(0);
+  });
+
+  test('in four components that follow one feed is one subscription', async () => {
+    await act(() => root.render(provider({}, Card, Card, Card, Card)));
+    await eventually(() => drawn.signal?.status === 'live');
+    await settle();
+    expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
+  });
+
+  test('moves to another symbol without another socket', async () => {
+    let show: (symbol: string | null) => void = () => {};
+    const Page: FunctionComponent = () => {
+      const [symbol, setSymbol] = useState<string | null>('BTCUSDT');
+      show = setSymbol;
+      return createElement(Card, { symbol });
+    };
+    await act(() => root.render(provider({}, Page)));
+    await eventually(() => drawn.signal?.status === 'live');
+    await act(() => show('ETHUSDT'));
+    await eventually(() => gateway.asked.includes('scalp/ETHUSDT'));
+    gateway.signal(7, 0, 'ETHUSDT');
+    await eventually(() => drawn.signal?.signal?.symbol === 'ETHUSDT');
+    await act(() => show(null));
+    expect(drawn.signal?.status).toBe('idle');
+    expect(gateway.connections).toBe(1);
+  });
+
+  test('draws a burst at most once per frame', async () => {
+    await act(() => root.render(provider({}, Card)));
+    await eventually(() => drawn.signal?.status === 'live');
+    const before = drawn.renders;
+    for (let seq = 1; seq <= 200; seq += 1) gateway.signal(seq, seq - 1);
+    await eventually(() => drawn.signal?.signal?.seq === 200);
+    expect(drawn.renders - before).toBeLessThan(40);
+  });
+
+  test('counts down to the next signal', async () => {
+    let nextInMs: number | null = null;
+    const Countdown: FunctionComponent = () => {
+      nextInMs = useSignal('scalp', 'BTCUSDT').nextInMs;
+      return null;
+    };
+    await act(() => root.render(provider({}, Countdown, Card)));
+    await eventually(() => drawn.signal?.status === 'live');
+    gateway.signal(1, 0);
+    await eventually(() => nextInMs !== null);
+    const first = Number(nextInMs);
+    expect(first).toBeGreaterThan(28_000);
+    await eventually(() => Number(nextInMs) < first - 900);
+  });
+
+  test('of a symbol that is none is an error on the page, not a crash', async () => {
+    const Bad: FunctionComponent = () => {
+      drawn.signal = useSignal('scalp', 'not a symbol');
+      return null;
+    };
+    await act(() => root.render(provider({}, Bad, Status)));
+    await eventually(() => drawn.signal?.status === 'error');
+    expect(drawn.signal?.error).toMatchObject({ code: 'invalid_feed' });
+    await eventually(() => drawn.connection?.state === 'live');
+  });
+
+  test('gives the history by itself as well', async () => {
+    let history: readonly { seq: number }[] = [];
+    const Tape: FunctionComponent = () => {
+      history = useSignalHistory('scalp', 'BTCUSDT');
+      return null;
+    };
+    await act(() => root.render(provider({}, Tape)));
+    await eventually(() => gateway.asked.length === 1);
+    gateway.signal(1, 0);
+    gateway.signal(2, 1);
+    await eventually(() => history.length === 2);
+    expect(history.map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+});
+
+describe('useConnection', () => {
+  test('says what is wrong, and tries again when asked', async () => {
+    let refuse = true;
+    const getToken: ClientOptions['getToken'] = () => {
+      if (refuse) throw Object.assign(new Error('signed out'), { retry: false });
+      return 'token';
+    };
+    await act(() => root.render(provider({ getToken }, Card, Status)));
+    await eventually(() => drawn.connection?.state === 'blocked');
+    expect(drawn.connection?.error).toMatchObject({ code: 'token_failed', message: 'signed out', retry: false });
+    expect(drawn.signal?.error).toMatchObject({ message: 'signed out' });
+    refuse = false;
+    await act(() => drawn.connection?.retryNow());
+    await eventually(() => drawn.connection?.state === 'live' && drawn.signal?.status === 'live');
+    expect(drawn.connection?.error).toBeNull();
+  });
+
+  test('of an address that cannot work is blocked, not thrown', async () => {
+    await act(() => root.render(provider({ url: 'gopher://gateway' }, Card, Status)));
+    expect(drawn.connection).toMatchObject({ state: 'blocked', error: { code: 'invalid_url' } });
+    expect(drawn.signal).toMatchObject({ status: 'error', error: { code: 'invalid_url' } });
+  });
+
+  test('shows how much of the limits is used', async () => {
+    await act(() => root.render(provider({}, Card, Status)));
+    await eventually(() => drawn.connection?.limits?.subscriptions.used === 1);
+    expect(drawn.connection?.limits).toMatchObject({ connections: { used: null, max: 3 }, subscriptions: { max: 10 } });
+  });
+});
+
+describe('the provider', () => {
+  test('closes the connection a moment after the last one has left', async () => {
+    await act(() => root.render(provider({}, Status)));
+    await eventually(() => drawn.connection?.state === 'live');
+    await act(() => root.render(null));
+    await settle();
+    expect(gateway.open).toBe(1);
+    await eventually(() => gateway.open === 0);
+  });
+
+  test('that is taken away and brought back keeps its connection', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await act(() => root.render(provider({}, Card, Status)));
+      await eventually(() => drawn.signal?.status === 'live');
+      await act(() => root.render(null));
+    }
+    expect(gateway.connections).toBe(1);
+    expect(gateway.count('unsubscribe')).toBe(0);
+  });
+
+  test('of another user has a connection of its own', async () => {
+    const clients: unknown[] = [];
+    const Client: FunctionComponent = () => {
+      clients.push(useTidegate());
+      return null;
+    };
+    const page = (identity: string) => createElement('div', { key: identity }, provider({ identity }, Client, Status));
+    await act(() => root.render(page('alice')));
+    await eventually(() => drawn.connection?.state === 'live');
+    const alice = clients.at(-1);
+    await act(() => root.render(page('bob')));
+    await eventually(() => drawn.connection?.state === 'live');
+    expect(clients.at(-1)).not.toBe(alice);
+    await eventually(() => gateway.connections === 2 && gateway.open === 1);
+  });
+
+  test('asks the getToken that was rendered last', async () => {
+    await act(() => root.render(provider({ getToken: () => 'first' }, Status)));
+    await eventually(() => drawn.connection?.state === 'live');
+    await act(() => root.render(provider({ getToken: () => 'second' }, Status)));
+    gateway.drop(4002, 'Token expired');
+    await eventually(() => gateway.count('authenticate') === 2);
+    expect(gateway.received.at(-1)).toMatchObject({ token: 'second' });
+  });
+
+  test('is missing: the hook says so', () => {
+    expect(() => act(() => root.render(createElement(Status)))).toThrow('TidegateProvider');
+  });
+});

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { IDLE_CONNECTION, IDLE_FEED, Store } from '../src/store.js';
+import { scalp } from './fake-gateway.js';
+
+/** A store whose frames are drawn by hand. */
+function storeWithFrames(historySize = 100) {
+  const frames: (() => void)[] = [];
+  const store = new Store(historySize, (callback) => frames.push(callback));
+  const draw = () => {
+    for (const frame of frames.splice(0)) frame();
+  };
+  return { store, frames, draw };
+}
+
+test('a feed that nobody follows is idle, and always the same object', () => {
+  const { store } = storeWithFrames();
+  expect(store.feed('scalp', 'BTCUSDT')).toBe(IDLE_FEED);
+  expect(store.connection).toBe(IDLE_CONNECTION);
+});
+
+test('a thousand changes between two frames are one snapshot and one call', () => {
+  const { store, frames, draw } = storeWithFrames();
+  let calls = 0;
+  store.watchFeed('scalp', 'BTCUSDT', () => {
+    calls += 1;
+  });
+  for (let seq = 1; seq <= 1_000; seq += 1) {
+    const signal = scalp(seq, seq - 1);
+    store.remember('scalp', 'BTCUSDT', signal);
+    store.setFeed('scalp', 'BTCUSDT', { signal });
+  }
+  expect(calls).toBe(0);
+  expect(frames).toHaveLength(1);
+  draw();
+  expect(calls).toBe(1);
+  expect(store.feed('scalp', 'BTCUSDT').signal?.seq).toBe(1_000);
+  expect(store.feed('scalp', 'BTCUSDT').history).toHaveLength(100);
+});
+
+test('a snapshot that was handed out never changes', () => {
+  const { store, draw } = storeWithFrames();
+  store.setFeed('scalp', 'BTCUSDT', { status: 'live' });
+  draw();
+  const before = store.feed('scalp', 'BTCUSDT');
+  store.setFeed('scalp', 'BTCUSDT', { status: 'stale' });
+  draw();
+  expect(before.status).toBe('live');
+  expect(Object.isFrozen(before)).toBe(true);
+  expect(store.feed('scalp', 'BTCUSDT')).not.toBe(before);
+});
+
+test('the history keeps its identity while no signal is added', () => {
+  const { store, draw } = storeWithFrames();
+  store.remember('scalp', 'BTCUSDT', scalp(1, 0));
+  draw();
+  const { history } = store.feed('scalp', 'BTCUSDT');
+  store.setFeed('scalp', 'BTCUSDT', { status: 'stale' });
+  draw();
+  expect(store.feed('scalp', 'BTCUSDT').history).toBe(history);
+});
+
+test('a signal that was missed is put where it belongs, and once', () => {
+  const { store, draw } = storeWithFrames();
+  for (const seq of [10, 30, 20, 20]) store.remember('scalp', 'BTCUSDT', scalp(seq, 0));
+  draw();
+  expect(store.feed('scalp', 'BTCUSDT').history.map(({ seq }) => seq)).toEqual([10, 20, 30]);
+});
+
+test('a history of nothing is possible', () => {
+  const { store, draw } = storeWithFrames(0);
+  store.remember('scalp', 'BTCUSDT', scalp(1, 0));
+  draw();
+  expect(store.feed('scalp', 'BTCUSDT').history).toEqual([]);
+});
+
+test('feeds are told apart, and only those who watch a changed one are called', () => {
+  const { store, draw } = storeWithFrames();
+  const called: string[] = [];
+  store.watchFeed('scalp', 'BTCUSDT', () => called.push('bitcoin'));
+  store.watchFeed('scalp', 'ETHUSDT', () => called.push('ether'));
+  const stop = store.watchConnection(() => called.push('connection'));
+  store.setFeed('scalp', 'ETHUSDT', { status: 'live' });
+  store.setConnection({ state: 'live' });
+  draw();
+  stop();
+  store.setConnection({ state: 'waiting' });
+  draw();
+  expect(called).toEqual(['ether', 'connection']);
+});
+
+test('whoever asks between two frames gets the present state, and the same object again', () => {
+  const { store } = storeWithFrames();
+  store.setConnection({ state: 'live' });
+  expect(store.connection.state).toBe('live');
+  expect(store.connection).toBe(store.connection);
+});

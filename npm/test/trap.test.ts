@@ -1,0 +1,65 @@
+// What happens when the WebAssembly module traps, which it should not: everything is made anew.
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
+import { connect, type WebSocketFactory } from '../src/index.js';
+import { load } from '../src/module.js';
+import { FakeGateway, until } from './fake-gateway.js';
+
+const webSocket: WebSocketFactory = (url, protocols) => new WebSocket(url, protocols) as never;
+
+let gateway: FakeGateway;
+
+beforeEach(async () => {
+  gateway = await FakeGateway.start();
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await gateway.stop();
+});
+
+/** Makes the next call of a method of the module trap. */
+async function trapNext(method: 'signal' | 'debugReport'): Promise<void> {
+  const { Engine } = await load();
+  vi.spyOn(Engine.prototype, method).mockImplementationOnce(() => {
+    throw new WebAssembly.RuntimeError('unreachable');
+  });
+}
+
+test('after a trap the client is rebuilt and follows what it followed', async () => {
+  const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
+  const [client, bystander] = await Promise.all([connect(options), connect(options)]);
+  const seen: number[] = [];
+  const errors: string[] = [];
+  client.on('error', ({ code }) => errors.push(code));
+  client.subscribe('scalp', 'BTCUSDT', ({ seq }) => seen.push(seq));
+  await until(() => gateway.asked.length === 1);
+  gateway.signal(1, 0);
+  await until(() => seen.length === 1);
+
+  await trapNext('debugReport');
+  expect(client.debugReport()).toBe('');
+  await until(() => gateway.connections === 4 && gateway.open === 2);
+  await Promise.all([client.whenLive(), bystander.whenLive()]);
+  expect(errors).toEqual(['wasm_trap']);
+  expect(gateway.asked).toEqual(['scalp/BTCUSDT', 'scalp/BTCUSDT']);
+  gateway.signal(2, 1);
+  await until(() => seen.includes(2));
+
+  client.close();
+  bystander.close();
+  await until(() => gateway.open === 0);
+});
+
+test('a module that keeps trapping is given up', async () => {
+  const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
+  const client = await connect(options);
+  for (let round = 0; round < 10 && client.connection.state !== 'blocked'; round += 1) {
+    await trapNext('debugReport');
+    client.debugReport();
+    await until(() => client.connection.state === 'live' || client.connection.state === 'blocked');
+  }
+  expect(client.connection).toMatchObject({ state: 'blocked', error: { code: 'wasm_trap' } });
+  client.close();
+});

@@ -1,0 +1,152 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type WalletProvider, walletAuth } from '../src/index.js';
+
+/** What the gateway was asked, in order. */
+let asked: { path: string; body: Record<string, string> }[];
+/** What it answers, by path. */
+let answers: Record<string, (body: Record<string, string>) => [status: number, body: unknown]>;
+let server: Server;
+let url: string;
+
+beforeEach(async () => {
+  asked = [];
+  let tokens = 0;
+  const issue = () => {
+    tokens += 1;
+    return [200, { token: `token-${tokens}`, expires_at: '', refresh_token: `refresh-${tokens}` }] as [number, unknown];
+  };
+  answers = {
+    challenge: ({ wallet_address }) => [200, { message: `Sign in as ${wallet_address} ✓`, nonce: 'n' }],
+    verify: issue,
+    refresh: issue,
+    logout: () => [204, undefined],
+  };
+  server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => {
+      text += chunk;
+    });
+    request.on('end', () => {
+      const path = request.url?.replace('/api/auth/', '') ?? '';
+      const body = JSON.parse(text) as Record<string, string>;
+      asked.push({ path, body });
+      const [status, answer] = answers[path]?.(body) ?? [404, { error: 'Not found', code: 'not_found' }];
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(answer === undefined ? undefined : JSON.stringify(answer));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`;
+});
+
+afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+/** A wallet that notes what it is asked. */
+function fakeWallet(answer: () => unknown = () => '0xsigned'): WalletProvider & { calls: [string, unknown][] } {
+  const calls: [string, unknown][] = [];
+  return {
+    calls,
+    async request({ method, params }) {
+      calls.push([method, params]);
+      return method === 'eth_requestAccounts' ? ['0xAbC'] : answer();
+    },
+  };
+}
+
+const token = (auth: ReturnType<typeof walletAuth>) => auth({ signal: new AbortController().signal });
+const paths = () => asked.map(({ path }) => path);
+
+test('the first token costs a challenge and a signature', async () => {
+  const provider = fakeWallet();
+  const auth = walletAuth({ provider, url });
+  expect(await token(auth)).toBe('token-1');
+  expect(asked.map(({ body }) => body)).toEqual([
+    { wallet_address: '0xAbC' },
+    { wallet_address: '0xAbC', message: 'Sign in as 0xAbC ✓', signature: '0xsigned' },
+  ]);
+  const hex = `0x${Buffer.from('Sign in as 0xAbC ✓').toString('hex')}`;
+  expect(provider.calls).toEqual([
+    ['eth_requestAccounts', undefined],
+    ['personal_sign', [hex, '0xAbC']],
+  ]);
+  expect(auth.address).toBe('0xAbC');
+});
+
+test('later tokens are refreshed, each refresh token used once', async () => {
+  const provider = fakeWallet();
+  const auth = walletAuth({ provider, url });
+  expect([await token(auth), await token(auth), await token(auth)]).toEqual(['token-1', 'token-2', 'token-3']);
+  const used = asked.filter(({ path }) => path === 'refresh').map(({ body }) => body['refresh_token']);
+  expect(used).toEqual(['refresh-1', 'refresh-2']);
+  expect(provider.calls).toHaveLength(2);
+});
+
+test('calls at the same time share one sign-in', async () => {
+  const auth = walletAuth({ provider: fakeWallet(), url });
+  expect(await Promise.all([token(auth), token(auth)])).toEqual(['token-1', 'token-1']);
+  expect(paths()).toEqual(['challenge', 'verify']);
+});
+
+test.each([404, 401])('a gateway that answers a refresh with %i is signed in to again', async (status) => {
+  answers['refresh'] = () => [status, { error: 'no', code: 'x' }];
+  const auth = walletAuth({ provider: fakeWallet(), url });
+  await token(auth);
+  expect(await token(auth)).toBe('token-2');
+  expect(paths()).toEqual(['challenge', 'verify', 'refresh', 'challenge', 'verify']);
+});
+
+test('a gateway in trouble keeps the refresh token for later', async () => {
+  const auth = walletAuth({ provider: fakeWallet(), url });
+  await token(auth);
+  const healthy = answers['refresh'];
+  answers['refresh'] = () => [503, { error: 'Busy', code: 'internal' }];
+  await expect(token(auth)).rejects.toMatchObject({ code: 'sign_in_failed', message: 'Busy', retry: true });
+  if (healthy) answers['refresh'] = healthy;
+  expect(await token(auth)).toBe('token-2');
+});
+
+test('the person’s own no is final until asked again', async () => {
+  const provider = fakeWallet(() => {
+    throw Object.assign(new Error('User rejected the request.'), { code: 4001 });
+  });
+  await expect(token(walletAuth({ provider, url }))).rejects.toMatchObject({ code: 'wallet_rejected', retry: false });
+});
+
+test('a signature that the gateway does not accept is final', async () => {
+  answers['verify'] = () => [401, { error: 'Invalid signature', code: 'invalid_token' }];
+  await expect(token(walletAuth({ provider: fakeWallet(), url }))).rejects.toMatchObject({
+    code: 'sign_in_refused',
+    message: 'Invalid signature',
+    retry: false,
+  });
+});
+
+test('a wallet without accounts, and a gateway that is not there, are told apart', async () => {
+  const empty: WalletProvider = { request: async () => [] };
+  await expect(token(walletAuth({ provider: empty, url }))).rejects.toMatchObject({ code: 'wallet_unavailable' });
+  const nowhere = walletAuth({ provider: fakeWallet(), url: 'ws://127.0.0.1:1/ws' });
+  await expect(token(nowhere)).rejects.toMatchObject({ code: 'sign_in_failed', retry: true });
+});
+
+test('logging out revokes the session once', async () => {
+  const auth = walletAuth({ provider: fakeWallet(), url });
+  await auth.logout();
+  await token(auth);
+  await auth.logout();
+  await auth.logout();
+  expect(asked.filter(({ path }) => path === 'logout')).toEqual([
+    { path: 'logout', body: { refresh_token: 'refresh-1' } },
+  ]);
+});
+
+test('each wallet object is an identity of its own, and keeps it', () => {
+  const [one, two] = [fakeWallet(), fakeWallet()];
+  const identity = (provider: WalletProvider, address?: string) =>
+    walletAuth({ provider, url, ...(address && { address }) }).identity;
+  expect(identity(one)).toBe(identity(one));
+  expect(identity(one)).not.toBe(identity(two));
+  expect(identity(one, '0xA')).toBe(identity(one, '0xa'));
+  expect(identity(one, '0xA')).not.toBe(identity(one));
+});
