@@ -282,8 +282,17 @@ impl Client {
     }
 
     pub(crate) fn act(&mut self, action: Action) {
-        self.trace.action(&action, self.now_ms);
+        self.trace.action(&action, "", self.now_ms);
         self.actions.push_back(action);
+    }
+
+    /// Sends a message; `masked` is the same without its secrets.
+    pub(crate) fn send(&mut self, text: String, masked: &str) {
+        if let Some(socket) = self.phase.socket() {
+            let action = Action::Send { socket, text };
+            self.trace.action(&action, masked, self.now_ms);
+            self.actions.push_back(action);
+        }
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {

@@ -7,7 +7,7 @@ use crate::connection::TIMEOUT;
 use crate::state::{Due, Live, Phase, WAKE_MS};
 use crate::token::{Secret, Worth};
 use crate::wire;
-use crate::{Action, Client, Event, Fact, FeedId, FeedStatus, SocketId, Verdict, Warning};
+use crate::{Client, Event, Fact, FeedId, FeedStatus, SocketId, Verdict, Warning};
 
 /// How long the server may take to show itself after it was asked, in milliseconds.
 const PROBE_MS: u64 = 5_000;
@@ -164,7 +164,7 @@ impl Client {
         }
         let text = self.tokens.offered_text().map(|token| wire::authenticate(id, token, None, &[]));
         if let Some(text) = text {
-            self.send(text);
+            self.send(text, &wire::authenticate(id, "…", None, &[]));
         }
     }
 
@@ -244,7 +244,7 @@ impl Client {
         if let Some(live) = self.phase.live_mut() {
             live.ping = Some((id, now_ms));
         }
-        self.send(wire::ping(id));
+        self.send_plain(wire::ping(id));
     }
 
     /// The server did not show itself.
@@ -286,13 +286,13 @@ impl Client {
             }
             let id = self.next_message_id();
             let ends = self.subscriptions.take_ends(id, now_ms);
-            self.send(wire::unsubscribe(id, &ends));
+            self.send_plain(wire::unsubscribe(id, &ends));
         }
         let places = self.places();
         if self.subscriptions.has_asks(places) && self.may_send(now_ms) {
             let id = self.next_message_id();
             let requests = self.subscriptions.take_asks(id, places, now_ms);
-            self.send(wire::subscribe(id, &requests));
+            self.send_plain(wire::subscribe(id, &requests));
         }
     }
 
@@ -305,9 +305,9 @@ impl Client {
         false
     }
 
-    fn send(&mut self, text: String) {
-        if let Some(socket) = self.phase.socket() {
-            self.act(Action::Send { socket, text });
-        }
+    /// Sends a message that holds no secret.
+    fn send_plain(&mut self, text: String) {
+        let masked = text.clone();
+        self.send(text, &masked);
     }
 }

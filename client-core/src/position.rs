@@ -45,7 +45,7 @@ impl Position {
             return (Verdict::Deliver, None);
         }
         if self.holes.len() == MAX_HOLES {
-            self.holes.remove(0);
+            self.holes.drain(..1);
         }
         self.holes.push(Hole { after: last, before: seq, fetched: false });
         (Verdict::Gap, Some((last, seq)))

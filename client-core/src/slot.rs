@@ -56,11 +56,12 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// A feed that somebody has just asked for.
     pub(crate) fn new(id: FeedId, feed: Feed) -> Self {
         Self {
             id,
             feed,
-            references: 0,
+            references: 1,
             linger_until_ms: None,
             remote: Remote::None,
             fetch: None,

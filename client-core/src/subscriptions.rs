@@ -24,15 +24,15 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// One more reference.
     pub(crate) fn add(&mut self, feed: Feed) -> FeedId {
-        let index = self.slots.iter().position(|slot| slot.feed == feed).unwrap_or_else(|| {
-            self.ids += 1;
-            self.slots.push(Slot::new(FeedId(self.ids), feed));
-            self.slots.len() - 1
-        });
-        let slot = &mut self.slots[index];
-        slot.references += 1;
-        slot.linger_until_ms = None;
-        slot.id
+        if let Some(slot) = self.by_feed(feed) {
+            slot.references += 1;
+            slot.linger_until_ms = None;
+            return slot.id;
+        }
+        self.ids += 1;
+        let id = FeedId(self.ids);
+        self.slots.push(Slot::new(id, feed));
+        id
     }
 
     /// One reference less; the last one leaves the feed lingering.
@@ -46,7 +46,7 @@ impl Subscriptions {
 
     pub(crate) fn get_mut(&mut self, id: FeedId) -> Option<&mut Slot> {
         let index = self.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
-        Some(&mut self.slots[index])
+        self.slots.get_mut(index)
     }
 
     pub(crate) fn id_of(&self, feed: Feed) -> Option<FeedId> {
@@ -92,11 +92,11 @@ impl Subscriptions {
     }
 
     /// What is to be given back, in message `id`. Empty: no message is needed.
-    pub(crate) fn take_ends(&mut self, id: u64, now_ms: u64) -> Vec<Feed> {
+    pub(crate) fn take_ends(&mut self, id: u64, now_ms: u64) -> Vec<Request> {
         let ends = self.slots.iter_mut().filter(|slot| slot.wants_end()).take(FEEDS_PER_MESSAGE);
         ends.map(|slot| {
             slot.remote = Remote::Ending { id, until_ms: now_ms + crate::slot::ANSWER_MS };
-            slot.feed
+            (slot.feed, None)
         })
         .collect()
     }

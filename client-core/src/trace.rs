@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use tidegate_protocol::Feed;
 
-use crate::wire::{masked, push_number};
+use crate::wire::{push, push_feed, push_number};
 use crate::{Action, Fact, FeedId, Input, Options, SocketId, Verdict};
 
 /// Lines that are kept.
@@ -31,15 +31,17 @@ impl Trace {
     }
 
     pub(crate) fn input(&mut self, input: &Input, now_ms: u64) {
-        self.push(now_ms, Entry::Text(input_line(input).0));
+        self.push(now_ms, Entry::Text(input_line(input)));
     }
 
     pub(crate) fn subscribe(&mut self, feed: Feed, now_ms: u64) {
-        self.push(now_ms, Entry::Text(Line::new("> subscribe").feed(feed).0));
+        let mut text = line("> subscribe", &[]);
+        add_feed(&mut text, feed);
+        self.push(now_ms, Entry::Text(text));
     }
 
     pub(crate) fn release(&mut self, feed: FeedId, now_ms: u64) {
-        self.push(now_ms, Entry::Text(Line::new("> release").number(feed.0).0));
+        self.push(now_ms, Entry::Text(line("> release", &[feed.0.into()])));
     }
 
     pub(crate) fn signal(
@@ -52,30 +54,35 @@ impl Trace {
         self.push(now_ms, Entry::Signal { socket, feed, seq, prev, verdict });
     }
 
-    pub(crate) fn action(&mut self, action: &Action, now_ms: u64) {
-        let line = match action {
-            Action::FetchToken { request } => Line::new("< fetch_token").number(request.0),
-            Action::OpenSocket { socket } => Line::new("< open").number(socket.0),
-            Action::CloseSocket { socket, code } => Line::new("< close").number(socket.0).number(code.0),
-            Action::Send { socket, text } => Line::new("< send").number(socket.0).word(&masked(text)),
+    /// `sent`: what a `Send` says, without its secrets.
+    pub(crate) fn action(&mut self, action: &Action, sent: &str, now_ms: u64) {
+        let text = match action {
+            Action::FetchToken { request } => line("< fetch_token", &[request.0.into()]),
+            Action::OpenSocket { socket } => line("< open", &[socket.0.into()]),
+            Action::CloseSocket { socket, code } => line("< close", &[socket.0.into(), code.0.into()]),
+            Action::Send { socket, .. } => {
+                let mut text = line("< send", &[socket.0.into()]);
+                add(&mut text, sent);
+                text
+            }
         };
-        self.push(now_ms, Entry::Text(line.0));
+        self.push(now_ms, Entry::Text(text));
     }
 
     /// Everything that is kept, oldest first, under a line that says how the client was made and how many
     /// lines are missing.
     pub(crate) fn report(&self, options: Options) -> String {
-        let head = Line::new("tidegate-client").number(options.seed).number(options.linger_ms);
-        let mut text = head.number(options.coalesce_ms).number(self.dropped).0;
+        let head = [options.seed, options.linger_ms, options.coalesce_ms, self.dropped];
+        let mut text = line("tidegate-client", &head);
         for (at_ms, entry) in &self.lines {
-            text.push('\n');
+            push(&mut text, "\n");
             push_number(&mut text, *at_ms);
-            text.push(' ');
             match entry {
-                Entry::Text(line) => text.push_str(line),
+                Entry::Text(line) => add(&mut text, line),
                 Entry::Signal { socket, feed, seq, prev, verdict } => {
-                    let line = Line::new("> signal").number(socket.0).number(feed.0);
-                    text.push_str(&line.number(*seq).number(*prev).word(verdict_name(*verdict)).0);
+                    add(&mut text, "> signal");
+                    add_numbers(&mut text, &[socket.0.into(), feed.0.into(), *seq, *prev]);
+                    add(&mut text, verdict_name(*verdict));
                 }
             }
         }
@@ -91,100 +98,126 @@ impl Trace {
     }
 }
 
-/// A line of words. Written by hand: the formatting machinery is too large for the browser.
-struct Line(String);
+/// A line that begins with these words and numbers. Written by hand, and not inlined: the formatting
+/// machinery, or thirty copies of this, are too large for the browser.
+#[inline(never)]
+fn line(kind: &str, numbers: &[u64]) -> String {
+    let mut text = String::new();
+    push(&mut text, kind);
+    add_numbers(&mut text, numbers);
+    text
+}
 
-impl Line {
-    fn new(kind: &str) -> Self {
-        Self(kind.into())
-    }
-
-    fn word(mut self, word: &str) -> Self {
-        self.0.push(' ');
-        self.0.push_str(word);
-        self
-    }
-
-    fn number(mut self, number: impl Into<u64>) -> Self {
-        self.0.push(' ');
-        push_number(&mut self.0, number.into());
-        self
-    }
-
-    fn optional(self, number: Option<u64>) -> Self {
-        match number {
-            Some(number) => self.number(number),
-            None => self.word("-"),
-        }
-    }
-
-    fn feed(self, feed: Feed) -> Self {
-        let mut line = self.word(feed.symbol.as_str());
-        line.0.push('/');
-        line.0.push_str(feed.strategy.as_str());
-        line
+#[inline(never)]
+fn add_numbers(text: &mut String, numbers: &[u64]) {
+    for number in numbers {
+        push(text, " ");
+        push_number(text, *number);
     }
 }
 
-fn input_line(input: &Input) -> Line {
-    match input {
-        Input::Connect => Line::new("> connect"),
-        Input::Disconnect => Line::new("> disconnect"),
-        Input::NewToken => Line::new("> new_token"),
+#[inline(never)]
+fn add(text: &mut String, word: &str) {
+    push(text, " ");
+    push(text, word);
+}
+
+fn add_optional(text: &mut String, number: Option<u64>) {
+    match number {
+        Some(number) => add_numbers(text, &[number]),
+        None => add(text, "-"),
+    }
+}
+
+fn add_feed(text: &mut String, feed: Feed) {
+    push(text, " ");
+    push_feed(text, feed, "/");
+}
+
+fn input_line(input: &Input) -> String {
+    let kind = match input {
+        Input::Connect => "> connect",
+        Input::Disconnect => "> disconnect",
+        Input::NewToken => "> new_token",
         Input::TokenOk { request, expires_in_ms, .. } => {
-            Line::new("> token_ok").number(request.0).optional(*expires_in_ms)
+            let mut text = line("> token_ok", &[request.0.into()]);
+            add_optional(&mut text, *expires_in_ms);
+            return text;
         }
         Input::TokenErr { request, denied } => {
-            Line::new("> token_err").number(request.0).number(u8::from(*denied))
+            return line("> token_err", &[request.0.into(), u64::from(*denied)]);
         }
-        Input::Open { socket } => Line::new("> open").number(socket.0),
+        Input::Open { socket } => return line("> open", &[socket.0.into()]),
         Input::Closed { socket, code, reason } => {
-            let reason: String = reason.chars().filter(|character| !character.is_control()).collect();
-            Line::new("> closed").number(socket.0).number(*code).word(&reason)
+            let mut text = line("> closed", &[socket.0.into(), (*code).into()]);
+            for word in reason.split_ascii_whitespace() {
+                add(&mut text, word);
+            }
+            return text;
         }
-        Input::Message { socket, fact } => fact_line(Line::new("> message").number(socket.0), fact),
-        Input::Online => Line::new("> online"),
-        Input::Offline => Line::new("> offline"),
-        Input::Hidden => Line::new("> hidden"),
-        Input::Visible => Line::new("> visible"),
-        Input::Freeze => Line::new("> freeze"),
-        Input::Thaw => Line::new("> thaw"),
-        Input::Tick => Line::new("> tick"),
-    }
+        Input::Message { socket, fact } => return fact_line(line("> message", &[socket.0.into()]), fact),
+        Input::Online => "> online",
+        Input::Offline => "> offline",
+        Input::Hidden => "> hidden",
+        Input::Visible => "> visible",
+        Input::Freeze => "> freeze",
+        Input::Thaw => "> thaw",
+        Input::Tick => "> tick",
+    };
+    line(kind, &[])
 }
 
-fn fact_line(line: Line, fact: &Fact) -> Line {
+fn fact_line(mut text: String, fact: &Fact) -> String {
+    let (kind, numbers): (_, &[u64]) = match fact {
+        Fact::Connected { expires_in_ms, heartbeat_seconds, limits, .. } => (
+            "connected",
+            &[
+                *expires_in_ms,
+                (*heartbeat_seconds).into(),
+                limits.messages_per_minute.into(),
+                limits.subscriptions_per_connection.into(),
+                limits.connections_per_user.into(),
+                limits.max_message_bytes.into(),
+            ],
+        ),
+        Fact::Authenticated { id, expires_in_ms } => ("authenticated", &[*id, *expires_in_ms]),
+        Fact::AuthError { id, .. } => ("auth_error", &[*id]),
+        Fact::Subscribed { id, .. } => ("subscribed", &[*id]),
+        Fact::Unsubscribed { id } => ("unsubscribed", &[*id]),
+        Fact::Pong { id } => ("pong", &[*id]),
+        Fact::Error { id, .. } => ("error", &[*id]),
+        Fact::Heartbeat => ("heartbeat", &[]),
+        Fact::TokenExpiring => ("token_expiring", &[]),
+        Fact::GoingAway { reconnect_after_ms } => ("going_away", &[*reconnect_after_ms]),
+        Fact::Other => ("other", &[]),
+    };
+    add(&mut text, kind);
+    add_numbers(&mut text, numbers);
+    add_details(&mut text, fact);
+    text
+}
+
+/// What follows the numbers.
+fn add_details(text: &mut String, fact: &Fact) {
     match fact {
-        Fact::Connected { expires_in_ms, heartbeat_seconds, limits, .. } => line
-            .word("connected")
-            .number(*expires_in_ms)
-            .number(*heartbeat_seconds)
-            .number(limits.messages_per_minute)
-            .number(limits.subscriptions_per_connection)
-            .number(limits.connections_per_user)
-            .number(limits.max_message_bytes),
-        Fact::Authenticated { id, expires_in_ms } => {
-            line.word("authenticated").number(*id).number(*expires_in_ms)
+        Fact::AuthError { code, .. } => add(text, code.as_str()),
+        Fact::Error { code, retry_after_ms, .. } => {
+            add(text, code.as_str());
+            add_optional(text, *retry_after_ms);
         }
-        Fact::AuthError { id, code } => line.word("auth_error").number(*id).word(code.as_str()),
-        Fact::Subscribed { id, granted, rejected } => {
-            let line = granted.iter().fold(line.word("subscribed").number(*id), |line, granted| {
-                let line = line.word("granted").feed(granted.feed).number(granted.interval_ms);
-                line.number(u8::from(granted.recovered))
-            });
-            rejected.iter().fold(line, |line, rejected| {
-                line.word("rejected").feed(rejected.feed).word(rejected.code.as_str())
-            })
+        Fact::Subscribed { granted, rejected, .. } => {
+            for granted in granted {
+                add(text, "granted");
+                add_feed(text, granted.feed);
+                add_numbers(text, &[granted.interval_ms, granted.recovered.into()]);
+            }
+            for rejected in rejected {
+                add(text, "rejected");
+                add_feed(text, rejected.feed);
+                add(text, rejected.code.as_str());
+            }
         }
-        Fact::Unsubscribed { id } => line.word("unsubscribed").number(*id),
-        Fact::Pong { id } => line.word("pong").number(*id),
-        Fact::Error { id, code, retry_after_ms } => {
-            line.word("error").number(*id).word(code.as_str()).optional(*retry_after_ms)
-        }
-        Fact::Heartbeat => line.word("heartbeat"),
-        Fact::TokenExpiring => line.word("token_expiring"),
-        Fact::GoingAway { reconnect_after_ms } => line.word("going_away").number(*reconnect_after_ms),
-        Fact::Other => line.word("other"),
+        _ => {}
     }
 }
 

@@ -3,8 +3,10 @@
 mod close_codes;
 mod connecting;
 mod feeds;
+mod limits;
 mod liveness;
 mod page;
+mod positions;
 mod replay;
 mod rig;
 mod simulation;

@@ -23,6 +23,11 @@ pub(crate) fn feed(name: &str) -> Feed {
     Feed { symbol: symbol.parse().unwrap(), strategy: strategy.parse().unwrap() }
 }
 
+/// Feeds of that many symbols.
+pub(crate) fn many(count: usize) -> Vec<Feed> {
+    (0..count).map(|index| feed(&format!("COIN{index}/scalp"))).collect()
+}
+
 pub(crate) fn connected(expires_in_ms: u64) -> Fact {
     let limits = Limits::default();
     Fact::Connected { session_id: "session-1".into(), expires_in_ms, heartbeat_seconds: 25, limits }
