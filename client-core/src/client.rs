@@ -7,7 +7,7 @@ use tidegate_protocol::{Feed, Limits};
 
 use crate::backoff::{Attempts, DialBudget};
 use crate::random::Random;
-use crate::state::Phase;
+use crate::state::{LATE_MS, NEVER, Phase};
 use crate::subscriptions::Subscriptions;
 use crate::token::{Secret, Tokens};
 use crate::trace::Trace;
@@ -64,18 +64,18 @@ pub struct Client {
     /// The last connection, for the next one to take its place.
     pub(crate) session: Option<Secret>,
     /// When the server that is leaving wants us back.
-    pub(crate) drain_at_ms: Option<u64>,
+    pub(crate) drain_at_ms: u64,
     pub(crate) rtt_ms: Option<u64>,
     /// When changed subscriptions are sent.
-    pub(crate) flush_at_ms: Option<u64>,
+    pub(crate) flush_at_ms: u64,
     /// They have to wait until then, because the message allowance is used up.
     pub(crate) paced_until_ms: Option<u64>,
     pub(crate) sockets: u32,
     messages: u64,
 
     // What comes out.
-    actions: VecDeque<Action>,
-    pub(crate) events: VecDeque<Event>,
+    actions: VecDeque<Output>,
+    pub(crate) events: VecDeque<Output>,
     reported: Option<Status>,
     trace: Trace,
 }
@@ -95,13 +95,13 @@ impl Client {
             random: Random::new(options.seed),
             budget: DialBudget::new(),
             attempts: Attempts::default(),
-            tokens: Tokens::default(),
+            tokens: Tokens::new(),
             subscriptions: Subscriptions::default(),
             limits: Limits::default(),
             session: None,
-            drain_at_ms: None,
+            drain_at_ms: NEVER,
             rtt_ms: None,
-            flush_at_ms: None,
+            flush_at_ms: NEVER,
             paced_until_ms: None,
             sockets: 0,
             messages: 0,
@@ -127,7 +127,7 @@ impl Client {
             }
             Input::TokenErr { request, denied } => self.token_err(request, denied, now_ms),
             Input::Open { socket } => self.opened(socket, now_ms),
-            Input::Closed { socket, code, reason } => self.closed(socket, code, &reason, now_ms),
+            Input::Closed { socket, code, .. } => self.closed(socket, code, now_ms),
             Input::Message { socket, fact } => self.message(socket, fact, now_ms),
             Input::Online => self.online(now_ms),
             Input::Offline => self.offline(now_ms),
@@ -181,8 +181,7 @@ impl Client {
     /// The next thing to do or to tell; `None` when there is nothing. Poll until then after every call that
     /// takes `now_ms`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        let action = self.actions.pop_front().map(Output::Action);
-        action.or_else(|| self.events.pop_front().map(Output::Event))
+        self.actions.pop_front().or_else(|| self.events.pop_front())
     }
 
     /// When `handle(Input::Tick, …)` is due; `None`: not before something else happens. Waking up too early
@@ -191,13 +190,12 @@ impl Client {
     pub fn next_wakeup_ms(&self) -> Option<u64> {
         let live = self.phase.live();
         let judged = live.is_some_and(|live| live.probe.is_none());
-        let mut due_ms = earlier(self.phase.deadline_ms(), self.tokens.request_deadline_ms());
-        due_ms = earlier(due_ms, self.subscriptions.deadline_ms(live.is_some(), judged));
+        let mut due_ms = self.phase.deadline_ms().min(self.tokens.request_deadline_ms());
+        due_ms = due_ms.min(self.subscriptions.deadline_ms(live.is_some(), judged));
         if live.is_some() {
-            due_ms = earlier(due_ms, self.tokens.refresh_at_ms());
-            due_ms = earlier(due_ms, earlier(self.drain_at_ms, self.flush_at_ms));
+            due_ms = due_ms.min(self.tokens.refresh_at_ms()).min(self.drain_at_ms).min(self.flush_at_ms);
         }
-        due_ms
+        (due_ms != NEVER).then_some(due_ms)
     }
 
     /// How the connection stands.
@@ -212,7 +210,7 @@ impl Client {
         Status {
             state: self.phase.state(),
             probing: live.is_some_and(|live| live.probe.is_some()),
-            draining: live.is_some() && self.drain_at_ms.is_some(),
+            draining: live.is_some() && self.drain_at_ms != NEVER,
             refreshing: live.is_some() && self.tokens.is_refreshing(),
             attempt: self.attempts.after_live(lived_ms).count(),
             retry_at_ms,
@@ -256,8 +254,7 @@ impl Client {
 
     /// What the timer is for.
     fn tick(&mut self, now_ms: u64) {
-        let late =
-            self.next_wakeup_ms().is_some_and(|due_ms| now_ms > due_ms.saturating_add(crate::state::LATE_MS));
+        let late = self.next_wakeup_ms().is_some_and(|due_ms| now_ms > due_ms.saturating_add(LATE_MS));
         if self.tokens.request_timed_out(now_ms) {
             self.token_failed(Warning::TokenTimeout, now_ms);
         }
@@ -274,29 +271,35 @@ impl Client {
         self.schedule_flush(now_ms);
         let judged = self.phase.live().is_some_and(|live| live.probe.is_none());
         self.subscriptions.report(self.places(), judged, now_ms, &mut self.events);
-        let status = Some(self.status());
-        if self.reported != status {
-            self.reported = status;
-            self.events.extend(status.map(Event::Status));
+        let status = self.status();
+        if self.reported != Some(status) {
+            self.reported = Some(status);
+            self.tell(Event::Status(status));
         }
     }
 
     pub(crate) fn act(&mut self, action: Action) {
-        self.trace.action(&action, "", self.now_ms);
-        self.actions.push_back(action);
+        self.perform(action, "");
     }
 
     /// Sends a message; `masked` is the same without its secrets.
     pub(crate) fn send(&mut self, text: String, masked: &str) {
         if let Some(socket) = self.phase.socket() {
-            let action = Action::Send { socket, text };
-            self.trace.action(&action, masked, self.now_ms);
-            self.actions.push_back(action);
+            self.perform(Action::Send { socket, text }, masked);
         }
     }
 
+    fn perform(&mut self, action: Action, sent: &str) {
+        self.trace.action(&action, sent, self.now_ms);
+        self.actions.push_back(Output::Action(action));
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push_back(Output::Event(event));
+    }
+
     pub(crate) fn warn(&mut self, warning: Warning) {
-        self.events.push_back(Event::Warn(warning));
+        self.tell(Event::Warn(warning));
     }
 
     pub(crate) fn next_message_id(&mut self) -> u64 {
@@ -313,13 +316,5 @@ impl Client {
     fn advance(&mut self, now_ms: u64) -> u64 {
         self.now_ms = self.now_ms.max(now_ms);
         self.now_ms
-    }
-}
-
-/// The earlier of two times of which there may be none.
-pub(crate) fn earlier(one_ms: Option<u64>, other_ms: Option<u64>) -> Option<u64> {
-    match (one_ms, other_ms) {
-        (Some(one_ms), Some(other_ms)) => Some(one_ms.min(other_ms)),
-        (one_ms, other_ms) => one_ms.or(other_ms),
     }
 }

@@ -1,10 +1,10 @@
 //! The way to a socket and back. There is one way to it, [`Client::begin`], so that nothing can go round the
 //! checks on it.
 
-use tidegate_protocol::{CloseCode, CloseReason, ErrorCode, Recovery};
+use tidegate_protocol::{CloseCode, ErrorCode, Recovery};
 
 use crate::backoff::{Attempts, backoff_ms, long_backoff_ms};
-use crate::state::{Deadline, Due, Phase};
+use crate::state::{Deadline, Due, NEVER, Phase};
 use crate::token::Worth;
 use crate::wire;
 use crate::{Action, Block, Client, RequestId, SocketId, Warning};
@@ -136,9 +136,9 @@ impl Client {
         self.send(text, &masked);
     }
 
-    pub(crate) fn closed(&mut self, socket: SocketId, code: u16, reason: &str, now_ms: u64) {
+    pub(crate) fn closed(&mut self, socket: SocketId, code: u16, now_ms: u64) {
         if self.phase.socket() == Some(socket) {
-            self.lost(v1_code(CloseCode(code), reason), now_ms);
+            self.lost(CloseCode(code), now_ms);
         }
     }
 
@@ -230,7 +230,7 @@ impl Client {
 
     fn dial(&mut self, now_ms: u64) {
         self.budget.take(now_ms);
-        self.drain_at_ms = None;
+        self.drain_at_ms = NEVER;
         self.sockets += 1;
         let socket = SocketId(self.sockets);
         self.act(Action::OpenSocket { socket });
@@ -280,17 +280,19 @@ impl Client {
                 self.wait_until(now_ms + wait_ms);
             }
             Recovery::ServerHint => {
-                let until_ms = drain_at_ms.unwrap_or_else(|| now_ms + self.random.up_to(NO_HINT_MS));
+                let no_hint_ms = now_ms + self.random.up_to(NO_HINT_MS);
+                let until_ms = if drain_at_ms == NEVER { no_hint_ms } else { drain_at_ms };
                 self.come_back_at(until_ms, lived_ms, now_ms);
             }
             Recovery::Backoff => {
                 if matches!(code.0, 1002 | 1003 | 1007 | 1009 | 1010) {
                     self.warn(Warning::ProtocolFault(code.0));
                 }
-                match drain_at_ms {
+                if drain_at_ms == NEVER {
+                    self.back_off(now_ms);
+                } else {
                     // It said that it was leaving: how it then left does not matter.
-                    Some(until_ms) => self.come_back_at(until_ms, lived_ms, now_ms),
-                    None => self.back_off(now_ms),
+                    self.come_back_at(drain_at_ms, lived_ms, now_ms);
                 }
             }
         }
@@ -349,30 +351,10 @@ impl Client {
         let lived_ms = self.phase.live().map_or(0, |live| live.lived_ms(self.now_ms));
         self.attempts = self.attempts.after_live(lived_ms);
         self.phase = Phase::Idle;
-        self.drain_at_ms = None;
-        self.flush_at_ms = None;
+        (self.drain_at_ms, self.flush_at_ms) = (NEVER, NEVER);
         self.paced_until_ms = None;
         self.tokens.connection_lost();
         self.subscriptions.connection_lost();
         lived_ms
     }
-}
-
-/// The code that a v1 client gets, from the 1008 of a server that takes us for a plain one.
-fn v1_code(code: CloseCode, reason: &str) -> CloseCode {
-    if code != CloseCode::POLICY_VIOLATION {
-        return code;
-    }
-    let by_reason = [
-        (CloseReason::TokenExpired, CloseCode::TOKEN_EXPIRED),
-        (CloseReason::AccessDenied, CloseCode::FORBIDDEN),
-        (CloseReason::MaxConnectionsReached, CloseCode::TOO_MANY_CONNECTIONS),
-        (CloseReason::AuthenticationTimeout, CloseCode::AUTH_TIMEOUT),
-        (CloseReason::AuthenticationRequired, CloseCode::UNAUTHENTICATED),
-        (CloseReason::AuthenticationFailed, CloseCode::UNAUTHENTICATED),
-        (CloseReason::TokenMissing, CloseCode::UNAUTHENTICATED),
-        (CloseReason::InvalidToken, CloseCode::UNAUTHENTICATED),
-        (CloseReason::SessionRevoked, CloseCode::UNAUTHENTICATED),
-    ];
-    by_reason.into_iter().find(|(known, _)| known.as_str() == reason).map_or(code, |(_, code)| code)
 }

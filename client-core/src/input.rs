@@ -58,7 +58,7 @@ pub enum Input {
         socket: SocketId,
         /// The close code; 1006 where there was no close frame.
         code: u16,
-        /// The close reason, empty where there was none.
+        /// The close reason, empty where there was none. Only for the report: codes say all that counts.
         reason: String,
     },
     /// A frame that is not a signal came.

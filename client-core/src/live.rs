@@ -4,7 +4,7 @@
 use tidegate_protocol::{CloseCode, ErrorCode, Limits};
 
 use crate::connection::TIMEOUT;
-use crate::state::{Due, Live, Phase, WAKE_MS};
+use crate::state::{Deadline, Due, Live, NEVER, Phase, WAKE_MS};
 use crate::token::{Secret, Worth};
 use crate::wire;
 use crate::{Client, Event, Fact, FeedId, FeedStatus, SocketId, Verdict, Warning};
@@ -59,7 +59,7 @@ impl Client {
             None => (Verdict::Unwanted, None, false),
         };
         if let Some((after, before)) = gap {
-            self.events.push_back(Event::Gap { feed, after, before });
+            self.tell(Event::Gap { feed, after, before });
         }
         if probed || stale || gap.is_some() {
             self.settle(now_ms);
@@ -100,8 +100,9 @@ impl Client {
                     self.subscriptions.granted(id, granted, now_ms);
                 }
                 for rejected in rejected {
-                    let warning = self.subscriptions.rejected(id, rejected);
-                    self.events.extend(warning.map(Event::Warn));
+                    if let Some(warning) = self.subscriptions.rejected(id, rejected) {
+                        self.warn(warning);
+                    }
                 }
             }
             Fact::Unsubscribed { id } => self.subscriptions.ended(id),
@@ -134,11 +135,10 @@ impl Client {
             // These announce a close, which says what to do.
             ErrorCode::TokenExpired | ErrorCode::InvalidToken => {}
             _ => {
-                let warnings = self.subscriptions.message_refused(id, code);
-                if warnings.is_empty() && code != ErrorCode::NotSubscribed {
+                let told = self.subscriptions.message_refused(id, code, &mut self.events);
+                if !told && code != ErrorCode::NotSubscribed {
                     self.warn(Warning::MessageRefused(code));
                 }
-                self.events.extend(warnings.into_iter().map(Event::Warn));
             }
         }
     }
@@ -146,7 +146,7 @@ impl Client {
     /// The server wants us to come back later: as late as it says, and not all on the same millisecond.
     fn going_away(&mut self, reconnect_after_ms: u64, now_ms: u64) {
         let hint_ms = reconnect_after_ms.min(MAX_DRAIN_MS);
-        self.drain_at_ms = Some(now_ms + hint_ms + self.random.up_to(hint_ms / 2));
+        self.drain_at_ms = now_ms + hint_ms + self.random.up_to(hint_ms / 2);
     }
 
     /// Asks for a fresh token, for the connection that is up.
@@ -193,14 +193,14 @@ impl Client {
             None if now_ms >= live.liveness_at_ms() => self.probe(PROBE_MS, now_ms),
             None => {}
         }
-        if self.drain_at_ms.is_some_and(|drain_at_ms| now_ms >= drain_at_ms) {
+        if now_ms >= self.drain_at_ms {
             return self.drained(now_ms);
         }
-        if self.tokens.refresh_at_ms().is_some_and(|refresh_at_ms| now_ms >= refresh_at_ms) {
+        if now_ms >= self.tokens.refresh_at_ms() {
             self.start_refresh(now_ms);
         }
         self.subscriptions.expire_answers(now_ms);
-        if self.flush_at_ms.is_some_and(|flush_at_ms| now_ms >= flush_at_ms) {
+        if now_ms >= self.flush_at_ms {
             self.flush(now_ms);
         }
     }
@@ -223,7 +223,7 @@ impl Client {
             Some(probe) => probe.at_ms = probe.at_ms.min(until_ms),
             None => match live.pacing.try_take_ping(now_ms) {
                 Ok(()) => {
-                    live.probe = Some(crate::state::Deadline::new(until_ms));
+                    live.probe = Some(Deadline::new(until_ms));
                     self.send_ping(now_ms);
                 }
                 Err(wait_ms) => live.ping_blocked_until_ms = now_ms.saturating_add(wait_ms),
@@ -250,7 +250,7 @@ impl Client {
     /// The server did not show itself.
     fn dead(&mut self, now_ms: u64) {
         self.close_socket(TIMEOUT);
-        if self.drain_at_ms.is_some() {
+        if self.drain_at_ms != NEVER {
             return self.lost(CloseCode::ABNORMAL, now_ms);
         }
         self.leave();
@@ -271,14 +271,14 @@ impl Client {
     pub(crate) fn schedule_flush(&mut self, now_ms: u64) {
         let live = self.phase.live().is_some();
         let work = self.subscriptions.has_ends() || self.subscriptions.has_asks(self.places());
-        if live && work && self.flush_at_ms.is_none() {
-            self.flush_at_ms = Some(now_ms + self.options.coalesce_ms);
+        if live && work && self.flush_at_ms == NEVER {
+            self.flush_at_ms = now_ms + self.options.coalesce_ms;
         }
     }
 
     /// Tells the server what changed: first what ends, so that its places are free for what begins.
     fn flush(&mut self, now_ms: u64) {
-        self.flush_at_ms = None;
+        self.flush_at_ms = NEVER;
         self.paced_until_ms = None;
         if self.subscriptions.has_ends() {
             if !self.may_send(now_ms) {
@@ -300,8 +300,8 @@ impl Client {
     fn may_send(&mut self, now_ms: u64) -> bool {
         let Some(live) = self.phase.live_mut() else { return false };
         let Err(wait_ms) = live.pacing.try_take(now_ms) else { return true };
-        let until_ms = Some(now_ms.saturating_add(wait_ms));
-        (self.flush_at_ms, self.paced_until_ms) = (until_ms, until_ms);
+        self.flush_at_ms = now_ms.saturating_add(wait_ms);
+        self.paced_until_ms = Some(self.flush_at_ms);
         false
     }
 

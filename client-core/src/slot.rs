@@ -3,6 +3,7 @@
 use tidegate_protocol::{ErrorCode, Feed, Strategy};
 
 use crate::position::Position;
+use crate::state::NEVER;
 use crate::{FeedId, FeedInfo, FeedStatus};
 
 /// How long the server may take to answer for a feed, in milliseconds.
@@ -177,12 +178,12 @@ impl Slot {
     }
 
     /// When an answer is overdue.
-    pub(crate) fn answer_due_ms(&self) -> Option<u64> {
-        let remote = match self.remote {
-            Remote::Asked { until_ms, .. } | Remote::Ending { until_ms, .. } => Some(until_ms),
-            _ => None,
+    pub(crate) fn answer_due_ms(&self) -> u64 {
+        let remote_ms = match self.remote {
+            Remote::Asked { until_ms, .. } | Remote::Ending { until_ms, .. } => until_ms,
+            _ => NEVER,
         };
-        crate::client::earlier(remote, self.fetch.map(|(_, until_ms)| until_ms))
+        self.fetch.map_or(remote_ms, |(_, until_ms)| until_ms.min(remote_ms))
     }
 
     pub(crate) fn connection_lost(&mut self) {
@@ -199,12 +200,8 @@ impl Slot {
     }
 
     /// When it becomes stale.
-    pub(crate) fn stale_at_ms(&self) -> Option<u64> {
-        self.due_at_ms().map(|due_at_ms| due_at_ms.saturating_add(STALE_SLACK_MS))
-    }
-
-    fn is_overdue(&self, now_ms: u64) -> bool {
-        self.stale_at_ms().is_some_and(|stale_at_ms| now_ms >= stale_at_ms)
+    pub(crate) fn stale_at_ms(&self) -> u64 {
+        self.due_at_ms().map_or(NEVER, |due_at_ms| due_at_ms.saturating_add(STALE_SLACK_MS))
     }
 
     /// How it stands. `has_room`: there is a place for it. `judged`: the connection is healthy, so silence of
@@ -212,7 +209,7 @@ impl Slot {
     pub(crate) fn status(&self, has_room: bool, judged: bool, now_ms: u64) -> FeedStatus {
         let was_stale = self.reported == Some(FeedStatus::Stale);
         match self.remote {
-            Remote::Granted if self.is_overdue(now_ms) && (judged || was_stale) => FeedStatus::Stale,
+            Remote::Granted if now_ms >= self.stale_at_ms() && (judged || was_stale) => FeedStatus::Stale,
             Remote::Granted => FeedStatus::Live,
             Remote::Full => FeedStatus::Queued,
             Remote::Refused(code) => FeedStatus::Rejected(code),

@@ -6,6 +6,9 @@ use tidegate_protocol::Limits;
 use crate::pacing::Pacing;
 use crate::{Block, SocketId, State};
 
+/// A time that does not come. A number rather than `None`, because the earliest of many times is wanted after
+/// every step.
+pub(crate) const NEVER: u64 = u64::MAX;
 /// Added to the server's heartbeat before its silence means anything, in milliseconds.
 const SILENCE_SLACK_MS: u64 = 5_000;
 /// A timer that fires this much too late means that the machine slept, in milliseconds.
@@ -76,12 +79,12 @@ impl Phase {
     }
 
     /// When something is due here, if nothing happens before.
-    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+    pub(crate) fn deadline_ms(&self) -> u64 {
         match self {
-            Self::Waiting { until_ms } => Some(*until_ms),
-            Self::Dialing { until, .. } | Self::Authenticating { until, .. } => Some(until.at_ms),
-            Self::Live(live) => Some(live.liveness_at_ms()),
-            _ => None,
+            Self::Waiting { until_ms } => *until_ms,
+            Self::Dialing { until, .. } | Self::Authenticating { until, .. } => until.at_ms,
+            Self::Live(live) => live.liveness_at_ms(),
+            _ => NEVER,
         }
     }
 }

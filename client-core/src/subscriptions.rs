@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 
 use tidegate_protocol::{ErrorCode, Feed};
 
-use crate::client::earlier;
-use crate::slot::{Remote, Slot};
+use crate::slot::{ANSWER_MS, Remote, Slot};
+use crate::state::NEVER;
 use crate::wire::Request;
-use crate::{Event, FeedId, FeedInfo, FeedStatus, Granted, Rejected, Warning};
+use crate::{Event, FeedId, FeedInfo, FeedStatus, Granted, Output, Rejected, Warning};
 
 /// Most feeds in one message: at 80 bytes each well within the default of 102,400 bytes.
 const FEEDS_PER_MESSAGE: usize = 256;
@@ -70,7 +70,7 @@ impl Subscriptions {
                 slot.position = Default::default();
             }
         }
-        self.slots.retain(|slot| !slot.is_over());
+        self.forget_over();
     }
 
     /// Gives up on answers that are overdue.
@@ -93,12 +93,14 @@ impl Subscriptions {
 
     /// What is to be given back, in message `id`. Empty: no message is needed.
     pub(crate) fn take_ends(&mut self, id: u64, now_ms: u64) -> Vec<Request> {
-        let ends = self.slots.iter_mut().filter(|slot| slot.wants_end()).take(FEEDS_PER_MESSAGE);
-        ends.map(|slot| {
-            slot.remote = Remote::Ending { id, until_ms: now_ms + crate::slot::ANSWER_MS };
-            (slot.feed, None)
-        })
-        .collect()
+        let mut ends = Vec::new();
+        for slot in &mut self.slots {
+            if ends.len() < FEEDS_PER_MESSAGE && slot.wants_end() {
+                slot.remote = Remote::Ending { id, until_ms: now_ms + ANSWER_MS };
+                ends.push((slot.feed, None));
+            }
+        }
+        ends
     }
 
     /// What is to be asked for within `limit` places, in message `id`. Empty: no message is needed.
@@ -142,18 +144,28 @@ impl Subscriptions {
         for slot in self.slots.iter_mut().filter(|slot| ends(slot) || slot.remote == Remote::Full) {
             slot.remote = Remote::None;
         }
-        self.slots.retain(|slot| !slot.is_over());
+        self.forget_over();
     }
 
-    /// The server refused message `id` as a whole. Returns what the application has to know.
-    pub(crate) fn message_refused(&mut self, id: u64, code: ErrorCode) -> Vec<Warning> {
-        let asked = |slot: &mut Slot| slot.refused(id, code).then_some(Warning::FeedRejected(slot.id, code));
-        let warnings = self.slots.iter_mut().filter_map(asked).collect();
+    /// The server refused message `id` as a whole. Returns whether the application was told of feeds.
+    pub(crate) fn message_refused(
+        &mut self,
+        id: u64,
+        code: ErrorCode,
+        events: &mut VecDeque<Output>,
+    ) -> bool {
+        let mut told = false;
+        for slot in &mut self.slots {
+            if slot.refused(id, code) {
+                events.push_back(Output::Event(Event::Warn(Warning::FeedRejected(slot.id, code))));
+                told = true;
+            }
+        }
         // What could not be given back is not held; a failure of the server is tried again when overdue.
         if code != ErrorCode::Internal {
             self.ended(id);
         }
-        warnings
+        told
     }
 
     /// Message `id` had no effect.
@@ -168,26 +180,26 @@ impl Subscriptions {
         for slot in &mut self.slots {
             slot.connection_lost();
         }
-        self.slots.retain(|slot| !slot.is_over());
+        self.forget_over();
     }
 
     /// When something is due by itself. `live`: there is a connection; `judged`: and it is healthy.
-    pub(crate) fn deadline_ms(&self, live: bool, judged: bool) -> Option<u64> {
-        let mut due_ms = None;
+    pub(crate) fn deadline_ms(&self, live: bool, judged: bool) -> u64 {
+        let mut due_ms = NEVER;
         for slot in &self.slots {
-            due_ms = earlier(due_ms, slot.linger_until_ms);
+            due_ms = due_ms.min(slot.linger_until_ms.unwrap_or(NEVER));
             if live {
-                due_ms = earlier(due_ms, slot.answer_due_ms());
+                due_ms = due_ms.min(slot.answer_due_ms());
             }
             if judged && slot.reported == Some(FeedStatus::Live) {
-                due_ms = earlier(due_ms, slot.stale_at_ms());
+                due_ms = due_ms.min(slot.stale_at_ms());
             }
         }
         due_ms
     }
 
     /// Tells what changed since it was last told.
-    pub(crate) fn report(&mut self, limit: usize, judged: bool, now_ms: u64, events: &mut VecDeque<Event>) {
+    pub(crate) fn report(&mut self, limit: usize, judged: bool, now_ms: u64, events: &mut VecDeque<Output>) {
         let mut room = limit.saturating_sub(self.places());
         for slot in &mut self.slots {
             let has_room = room > 0;
@@ -197,9 +209,15 @@ impl Subscriptions {
             let status = slot.is_wanted().then(|| slot.status(has_room, judged, now_ms));
             if slot.reported != status {
                 slot.reported = status;
-                events.extend(status.map(|status| Event::Feed { feed: slot.id, status }));
+                if let Some(status) = status {
+                    events.push_back(Output::Event(Event::Feed { feed: slot.id, status }));
+                }
             }
         }
+    }
+
+    fn forget_over(&mut self) {
+        self.slots.retain(|slot| !slot.is_over());
     }
 
     fn by_feed(&mut self, feed: Feed) -> Option<&mut Slot> {

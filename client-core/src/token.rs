@@ -5,6 +5,7 @@ use std::fmt;
 use crate::RequestId;
 use crate::backoff::backoff_ms;
 use crate::random::Random;
+use crate::state::NEVER;
 
 /// How long the application may take to answer, in milliseconds.
 const ANSWER_MS: u64 = 10_000;
@@ -49,7 +50,7 @@ pub(crate) enum Worth {
 }
 
 /// The token in use, the one on its way, and when the next is due.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     current: Option<Token>,
     /// Sent on a live connection in the message with this id, not accepted yet.
@@ -60,11 +61,24 @@ pub(crate) struct Tokens {
     replaces_refused: bool,
     request: Option<(RequestId, u64)>,
     requests: u32,
-    refresh_at_ms: Option<u64>,
+    refresh_at_ms: u64,
     refresh_failures: u32,
 }
 
 impl Tokens {
+    pub(crate) fn new() -> Self {
+        Self {
+            current: None,
+            offered: None,
+            refused: None,
+            replaces_refused: false,
+            request: None,
+            requests: 0,
+            refresh_at_ms: NEVER,
+            refresh_failures: 0,
+        }
+    }
+
     /// Whether a connection can be opened with what is held.
     pub(crate) fn is_fresh(&self, now_ms: u64) -> bool {
         self.current.as_ref().is_some_and(|token| match token.expires_at_ms {
@@ -83,7 +97,7 @@ impl Tokens {
 
     /// The id of a new request; `None` while one is on its way: there is never a second.
     pub(crate) fn request(&mut self, now_ms: u64) -> Option<RequestId> {
-        if self.request_deadline_ms().is_some_and(|until_ms| now_ms < until_ms) {
+        if self.request.is_some_and(|(_, until_ms)| now_ms < until_ms) {
             return None;
         }
         self.requests += 1;
@@ -115,8 +129,8 @@ impl Tokens {
         self.request = None;
     }
 
-    pub(crate) fn request_deadline_ms(&self) -> Option<u64> {
-        self.request.map(|(_, until_ms)| until_ms)
+    pub(crate) fn request_deadline_ms(&self) -> u64 {
+        self.request.map_or(NEVER, |(_, until_ms)| until_ms)
     }
 
     /// Takes an answer for the next connection, if it is worth trying.
@@ -137,7 +151,7 @@ impl Tokens {
         let worth = self.worth(&text, now_ms);
         if worth == Worth::Fresh {
             self.offered = Some((id, Token::new(text, expires_in_ms, now_ms)));
-            self.refresh_at_ms = Some(now_ms + ACCEPT_MS);
+            self.refresh_at_ms = now_ms + ACCEPT_MS;
         }
         worth
     }
@@ -157,7 +171,7 @@ impl Tokens {
         self.refused = None;
         self.replaces_refused = false;
         self.refresh_failures = 0;
-        self.refresh_at_ms = Some(now_ms.saturating_add(refresh_in_ms(expires_in_ms, random)));
+        self.refresh_at_ms = now_ms.saturating_add(refresh_in_ms(expires_in_ms, random));
         if let Some(token) = &mut self.current {
             token.expires_at_ms = Some(now_ms.saturating_add(expires_in_ms));
             token.confirmed = true;
@@ -176,7 +190,7 @@ impl Tokens {
     /// good for another connection either.
     pub(crate) fn offer_refused(&mut self, id: u64, everywhere: bool) -> bool {
         let Some((_, token)) = self.offered.take_if(|(offered, _)| *offered == id) else { return false };
-        self.refresh_at_ms = None;
+        self.refresh_at_ms = NEVER;
         if everywhere {
             self.refused = Some((fingerprint(&token.text.0), false));
         }
@@ -184,13 +198,13 @@ impl Tokens {
     }
 
     /// When to ask for the next token, while live.
-    pub(crate) fn refresh_at_ms(&self) -> Option<u64> {
+    pub(crate) fn refresh_at_ms(&self) -> u64 {
         self.refresh_at_ms
     }
 
     /// The refresh that was due has begun.
     pub(crate) fn refresh_started(&mut self) {
-        self.refresh_at_ms = None;
+        self.refresh_at_ms = NEVER;
         self.offered = None;
     }
 
@@ -198,7 +212,7 @@ impl Tokens {
     pub(crate) fn refresh_failed(&mut self, now_ms: u64, random: &mut Random) {
         let wait_ms = backoff_ms(self.refresh_failures, false, random).max(MIN_RETRY_MS);
         self.refresh_failures = self.refresh_failures.saturating_add(1);
-        self.refresh_at_ms = Some(now_ms + wait_ms);
+        self.refresh_at_ms = now_ms + wait_ms;
     }
 
     /// The server refused the token in use. `for_good`: not because it has expired. Returns whether asking
@@ -228,7 +242,7 @@ impl Tokens {
 
     /// A connection ended: what was offered to it is what the next one uses.
     pub(crate) fn connection_lost(&mut self) {
-        self.refresh_at_ms = None;
+        self.refresh_at_ms = NEVER;
         if let Some((_, token)) = self.offered.take() {
             self.current = Some(token);
         }
@@ -301,7 +315,7 @@ mod tests {
     #[test]
     fn a_token_that_was_just_fetched_is_tried_whatever_the_clock_says() {
         for expires_in_ms in [None, Some(0), Some(14_999), Some(15_000), Some(4_500_000)] {
-            let mut tokens = Tokens::default();
+            let mut tokens = Tokens::new();
             assert_eq!(tokens.accept("a".into(), expires_in_ms, 1_000), Worth::Fresh);
             assert!(tokens.is_fresh(1_000), "{expires_in_ms:?}");
         }
@@ -309,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_server_knows_better_when_a_token_expires() {
-        let mut tokens = Tokens::default();
+        let mut tokens = Tokens::new();
         tokens.accept("a".into(), Some(4_500_000), 0);
         tokens.connected(900_000, 0, &mut Random::new(1));
         assert!(tokens.is_fresh(885_000));
@@ -321,7 +335,7 @@ mod tests {
     #[test]
     fn a_refused_token_is_recognised_when_it_comes_again() {
         for (for_good, worth) in [(true, Worth::Refused), (false, Worth::Same)] {
-            let mut tokens = Tokens::default();
+            let mut tokens = Tokens::new();
             tokens.accept("a".into(), None, 0);
             assert!(!tokens.refuse(for_good, 5));
             assert_eq!(tokens.accept("a".into(), None, 10), worth);
@@ -333,7 +347,7 @@ mod tests {
     #[test]
     fn a_fresh_token_that_is_refused_after_another_one_is_hopeless_and_an_old_one_is_not() {
         for (age_ms, hopeless) in [(59_999, true), (60_000, false)] {
-            let mut tokens = Tokens::default();
+            let mut tokens = Tokens::new();
             tokens.accept("a".into(), None, 0);
             assert!(!tokens.refuse(true, 0));
             tokens.accept("b".into(), None, 0);
@@ -343,7 +357,7 @@ mod tests {
 
     #[test]
     fn nothing_that_is_printed_shows_a_token() {
-        let mut tokens = Tokens::default();
+        let mut tokens = Tokens::new();
         tokens.accept("eyJsecret".into(), None, 0);
         tokens.offer(1, "eyJfresh".into(), None, 0);
         let printed = format!("{tokens:?}");
