@@ -3,66 +3,48 @@
 //! Frames are read by getters and never by serde: its buffering of tagged enums alone was 41 % of a full
 //! build. A field of a wrong type counts as missing.
 
-use js_sys::{Array, Object, Reflect};
+use js_sys::Array;
 use tidegate_client_core::{
-    Fact, FeedStatus, Granted, Rejected, State, Status, Verdict, Warning, error_code,
+    Fact, FeedStatus, Granted, Input, Rejected, State, Status, Verdict, Warning, error_code,
 };
-use tidegate_protocol::{Feed, Limits};
+use tidegate_protocol::{ErrorCode, Feed, Limits};
 use wasm_bindgen::prelude::*;
+
+use crate::Host;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Any object of a frame: each getter answers for a property that may be missing or of any type.
+    /// Any object of a frame.
     #[derive(Debug)]
     pub type Frame;
 
-    #[wasm_bindgen(method, getter, js_name = type)]
-    fn kind(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn id(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn payload(this: &Frame) -> Option<Frame>;
-    #[wasm_bindgen(method, getter)]
-    fn code(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn session_id(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn expires_in_ms(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn heartbeat_seconds(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn limits(this: &Frame) -> Option<Frame>;
-    #[wasm_bindgen(method, getter)]
-    fn messages_per_minute(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn subscriptions_per_connection(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn connections_per_user(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn max_message_bytes(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn subscriptions(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn rejected(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn symbol(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn strategy(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn interval_ms(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn recovered(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn retry_after_ms(this: &Frame) -> JsValue;
-    #[wasm_bindgen(method, getter)]
-    fn reconnect_after_ms(this: &Frame) -> JsValue;
+    /// A property; `undefined` where there is none. One getter for all: thirty would be thirty imports.
+    #[wasm_bindgen(method, structural, indexing_getter)]
+    fn get(this: &Frame, key: &str) -> JsValue;
+}
+
+/// The inputs without particulars, by name.
+pub(crate) fn input_of(name: &str) -> Option<Input> {
+    Some(match name {
+        "connect" => Input::Connect,
+        "disconnect" => Input::Disconnect,
+        "new_token" => Input::NewToken,
+        "online" => Input::Online,
+        "offline" => Input::Offline,
+        "hidden" => Input::Hidden,
+        "visible" => Input::Visible,
+        "freeze" => Input::Freeze,
+        "thaw" => Input::Thaw,
+        "tick" => Input::Tick,
+        _ => return None,
+    })
 }
 
 /// What a control frame says.
 pub(crate) fn fact_of(frame: &Frame) -> Fact {
-    let id = number(&frame.id());
-    let payload = frame.payload();
-    let kind = text(&frame.kind());
+    let id = frame.number("id");
+    let kind = frame.text("type");
+    let payload = frame.object("payload");
     match (kind.as_str(), &payload) {
         ("pong", _) => Fact::Pong { id },
         ("heartbeat", _) => Fact::Heartbeat,
@@ -70,46 +52,86 @@ pub(crate) fn fact_of(frame: &Frame) -> Fact {
         ("unsubscribed", _) => Fact::Unsubscribed { id },
         ("connected", Some(payload)) => connected(payload),
         ("authenticated", Some(payload)) => {
-            Fact::Authenticated { id, expires_in_ms: number(&payload.expires_in_ms()) }
+            Fact::Authenticated { id, expires_in_ms: payload.number("expires_in_ms") }
         }
-        ("auth_error", Some(payload)) => Fact::AuthError { id, code: error_code(&text(&payload.code())) },
+        ("auth_error", Some(payload)) => Fact::AuthError { id, code: payload.error_code() },
         ("subscribed", Some(payload)) => Fact::Subscribed {
             id,
-            granted: items(&payload.subscriptions(), granted),
-            rejected: items(&payload.rejected(), rejected),
+            granted: payload.items("subscriptions", granted),
+            rejected: payload.items("rejected", rejected),
         },
         ("error", Some(payload)) => Fact::Error {
             id,
-            code: error_code(&text(&payload.code())),
-            retry_after_ms: payload.retry_after_ms().as_f64().map(whole),
+            code: payload.error_code(),
+            retry_after_ms: payload.get("retry_after_ms").as_f64().map(whole),
         },
         ("going_away", Some(payload)) => {
-            Fact::GoingAway { reconnect_after_ms: number(&payload.reconnect_after_ms()) }
+            Fact::GoingAway { reconnect_after_ms: payload.number("reconnect_after_ms") }
         }
         _ => Fact::Other,
     }
 }
 
-/// The status as an object for JavaScript. Times become distances: only JavaScript knows the date.
-pub(crate) fn status_object(status: &Status, now_ms: u64) -> JsValue {
-    let in_ms = |at_ms: Option<u64>| at_ms.map(|at_ms| at_ms as f64 - now_ms as f64);
-    let object = Object::new();
-    set(&object, "state", status.state.as_str());
-    if let State::Blocked(block) = status.state {
-        set(&object, "block", block.as_str());
+/// Fields of a frame; one of a wrong type counts as missing.
+impl Frame {
+    fn text(&self, key: &str) -> String {
+        self.get(key).as_string().unwrap_or_default()
     }
-    set(&object, "probing", status.probing);
-    set(&object, "draining", status.draining);
-    set(&object, "refreshing", status.refreshing);
-    set(&object, "attempt", status.attempt);
-    set(&object, "retryInMs", in_ms(status.retry_at_ms));
-    set(&object, "expiresInMs", in_ms(status.token_expires_at_ms));
-    set(&object, "rttMs", status.rtt_ms.map(|ms| ms as f64));
-    set(&object, "pacedForMs", in_ms(status.paced_until_ms));
-    set(&object, "maxMessages", status.limits.messages_per_minute);
-    set(&object, "maxSubscriptions", status.limits.subscriptions_per_connection);
-    set(&object, "maxConnections", status.limits.connections_per_user);
-    object.into()
+
+    fn number(&self, key: &str) -> u64 {
+        self.get(key).as_f64().map_or(0, whole)
+    }
+
+    fn small(&self, key: &str) -> u32 {
+        self.number(key) as u32
+    }
+
+    fn object(&self, key: &str) -> Option<Frame> {
+        object(self.get(key))
+    }
+
+    fn error_code(&self) -> ErrorCode {
+        error_code(&self.text("code"))
+    }
+
+    /// The machine asks only for feeds that exist, so one that does not parse is not its own.
+    fn feed(&self) -> Option<Feed> {
+        let symbol = self.text("symbol").parse().ok()?;
+        Some(Feed { symbol, strategy: self.text("strategy").parse().ok()? })
+    }
+
+    fn items<T>(&self, key: &str, read: impl Fn(&Frame) -> Option<T>) -> Vec<T> {
+        let value = self.get(key);
+        let Some(array) = value.dyn_ref::<Array>() else { return Vec::new() };
+        array.iter().filter_map(|item| read(&object(item)?)).collect()
+    }
+}
+
+/// Tells JavaScript how the connection stands. Times become distances, because only JavaScript knows the date,
+/// and those that are not known become NaN.
+pub(crate) fn tell_status(host: &Host, status: &Status, now_ms: u64) -> Result<(), JsValue> {
+    let in_ms = |at_ms: Option<u64>| at_ms.map_or(f64::NAN, |at_ms| at_ms as f64 - now_ms as f64);
+    let block = match status.state {
+        State::Blocked(block) => block.as_str(),
+        _ => "",
+    };
+    let flags = u8::from(status.probing) | u8::from(status.draining) << 1 | u8::from(status.refreshing) << 2;
+    let limits = &status.limits;
+    host.on_status(
+        status.state.as_str(),
+        block,
+        &[
+            f64::from(flags),
+            f64::from(status.attempt),
+            in_ms(status.retry_at_ms),
+            in_ms(status.token_expires_at_ms),
+            in_ms(status.paced_until_ms),
+            status.rtt_ms.map_or(f64::NAN, |rtt_ms| rtt_ms as f64),
+            f64::from(limits.messages_per_minute),
+            f64::from(limits.subscriptions_per_connection),
+            f64::from(limits.connections_per_user),
+        ],
+    )
 }
 
 /// The code with which a feed was refused; empty if it was not.
@@ -120,13 +142,22 @@ pub(crate) fn rejection_of(status: &FeedStatus) -> &'static str {
     }
 }
 
-/// What a warning is about: an error code, a close code or a time.
-pub(crate) fn warning_detail(warning: &Warning) -> String {
+/// The error code of the protocol that a warning is about; empty where it is about none.
+pub(crate) fn warning_code(warning: &Warning) -> &'static str {
     match warning {
-        Warning::TokenRefused(code) | Warning::FeedRejected(_, code) => code.as_str().into(),
-        Warning::RateLimited(wait_ms) => wait_ms.to_string(),
-        Warning::ProtocolFault(code) | Warning::Stopped(code) => code.to_string(),
-        _ => String::new(),
+        Warning::TokenRefused(code) | Warning::FeedRejected(_, code) | Warning::MessageRefused(code) => {
+            code.as_str()
+        }
+        _ => "",
+    }
+}
+
+/// The close code or the milliseconds that a warning is about; 0 where it is about neither.
+pub(crate) fn warning_number(warning: &Warning) -> f64 {
+    match warning {
+        Warning::RateLimited(wait_ms) => *wait_ms as f64,
+        Warning::ProtocolFault(code) | Warning::Stopped(code) => f64::from(*code),
+        _ => 0.0,
     }
 }
 
@@ -155,51 +186,31 @@ pub(crate) fn whole(number: f64) -> u64 {
 
 fn connected(payload: &Frame) -> Fact {
     Fact::Connected {
-        session_id: text(&payload.session_id()),
-        expires_in_ms: number(&payload.expires_in_ms()),
-        heartbeat_seconds: number(&payload.heartbeat_seconds()) as u32,
-        limits: payload.limits().as_ref().map_or_else(Limits::default, limits),
+        session_id: payload.text("session_id"),
+        expires_in_ms: payload.number("expires_in_ms"),
+        heartbeat_seconds: payload.small("heartbeat_seconds"),
+        limits: payload.object("limits").as_ref().map_or_else(Limits::default, limits),
     }
 }
 
 fn limits(frame: &Frame) -> Limits {
     Limits {
-        messages_per_minute: number(&frame.messages_per_minute()) as u32,
-        subscriptions_per_connection: number(&frame.subscriptions_per_connection()) as u32,
-        connections_per_user: number(&frame.connections_per_user()) as u32,
-        max_message_bytes: number(&frame.max_message_bytes()) as u32,
+        messages_per_minute: frame.small("messages_per_minute"),
+        subscriptions_per_connection: frame.small("subscriptions_per_connection"),
+        connections_per_user: frame.small("connections_per_user"),
+        max_message_bytes: frame.small("max_message_bytes"),
     }
 }
 
 fn granted(frame: &Frame) -> Option<Granted> {
-    let interval_ms = number(&frame.interval_ms());
-    Some(Granted { feed: feed(frame)?, interval_ms, recovered: frame.recovered().is_truthy() })
+    let recovered = frame.get("recovered").is_truthy();
+    Some(Granted { feed: frame.feed()?, interval_ms: frame.number("interval_ms"), recovered })
 }
 
 fn rejected(frame: &Frame) -> Option<Rejected> {
-    Some(Rejected { feed: feed(frame)?, code: error_code(&text(&frame.code())) })
+    Some(Rejected { feed: frame.feed()?, code: frame.error_code() })
 }
 
-/// The machine asks only for feeds that exist, so one that does not parse is not its own.
-fn feed(frame: &Frame) -> Option<Feed> {
-    let symbol = text(&frame.symbol()).parse().ok()?;
-    Some(Feed { symbol, strategy: text(&frame.strategy()).parse().ok()? })
-}
-
-fn items<T>(value: &JsValue, read: impl Fn(&Frame) -> Option<T>) -> Vec<T> {
-    let Some(array) = value.dyn_ref::<Array>() else { return Vec::new() };
-    array.iter().filter(JsValue::is_object).filter_map(|item| read(item.unchecked_ref())).collect()
-}
-
-fn text(value: &JsValue) -> String {
-    value.as_string().unwrap_or_default()
-}
-
-fn number(value: &JsValue) -> u64 {
-    value.as_f64().map_or(0, whole)
-}
-
-fn set(object: &Object, key: &str, value: impl Into<JsValue>) {
-    // Setting a property of a fresh plain object cannot fail.
-    let _ = Reflect::set(object, &key.into(), &value.into());
+fn object(value: JsValue) -> Option<Frame> {
+    value.is_object().then(|| value.unchecked_into())
 }

@@ -12,7 +12,7 @@ use tidegate_client_core::{Action, Client, Event, FeedId, Input, Options, Output
 use wasm_bindgen::prelude::*;
 
 use crate::Host;
-use crate::convert::{rejection_of, status_object, warning_detail, warning_feed};
+use crate::convert::{rejection_of, tell_status, warning_code, warning_feed, warning_number};
 use crate::socket::Socket;
 
 /// One client.
@@ -148,11 +148,12 @@ impl Driver {
     fn tell(&self, event: &Event) {
         let host = &self.host;
         let _ = match event {
-            Event::Status(status) => host.on_status(&status_object(status, self.clock.now_ms())),
+            Event::Status(status) => tell_status(host, status, self.clock.now_ms()),
             Event::Feed { feed, status } => host.on_feed(feed.0, status.as_str(), rejection_of(status)),
             Event::Gap { feed, after, before } => host.on_gap(feed.0, *after as f64, *before as f64),
             Event::Warn(warning) => {
-                host.on_warning(warning.as_str(), &warning_detail(warning), warning_feed(warning))
+                let (code, number) = (warning_code(warning), warning_number(warning));
+                host.on_warning(warning.as_str(), code, number, warning_feed(warning))
             }
         };
     }

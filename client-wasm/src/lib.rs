@@ -34,7 +34,7 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = fetchToken)]
     fn fetch_token(this: &Host, request: u32) -> Result<(), JsValue>;
 
-    /// The timer fired: calls `tick`. A detour, so that JavaScript is below every frame that can trap.
+    /// The timer fired: calls `input`. A detour, so that JavaScript is below every frame that can trap.
     #[wasm_bindgen(method, catch)]
     fn wake(this: &Host) -> Result<(), JsValue>;
 
@@ -42,9 +42,11 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn sent(this: &Host, text: &str) -> Result<(), JsValue>;
 
-    /// The connection changed.
+    /// The connection changed. The numbers are: flags (1 probing, 2 draining, 4 refreshing), failed attempts,
+    /// milliseconds to the next attempt, to the token's expiry and to the end of pacing, round trip time,
+    /// and the limits of messages, subscriptions and connections; NaN where one is not known.
     #[wasm_bindgen(method, catch, js_name = onStatus)]
-    fn on_status(this: &Host, status: &JsValue) -> Result<(), JsValue>;
+    fn on_status(this: &Host, state: &str, block: &str, numbers: &[f64]) -> Result<(), JsValue>;
 
     /// A feed changed. `code` is that of the refusal, or empty.
     #[wasm_bindgen(method, catch, js_name = onFeed)]
@@ -54,9 +56,10 @@ extern "C" {
     #[wasm_bindgen(method, catch, js_name = onGap)]
     fn on_gap(this: &Host, feed: u32, after: f64, before: f64) -> Result<(), JsValue>;
 
-    /// Something is wrong. `detail` is an error code of the protocol, a close code, a time, or empty.
+    /// Something is wrong. `code` is an error code of the protocol or empty, `number` a close code or a time.
     #[wasm_bindgen(method, catch, js_name = onWarning)]
-    fn on_warning(this: &Host, name: &str, detail: &str, feed: Option<u32>) -> Result<(), JsValue>;
+    fn on_warning(this: &Host, name: &str, code: &str, number: f64, feed: Option<u32>)
+    -> Result<(), JsValue>;
 }
 
 /// One client: the machine with its socket and its timer.
@@ -79,20 +82,11 @@ impl Engine {
         Self { driver: Driver::new(host, options) }
     }
 
-    /// The application wants a connection, now.
-    pub fn connect(&self) {
-        self.driver.handle(Input::Connect);
-    }
-
-    /// The application wants no connection any more.
-    pub fn disconnect(&self) {
-        self.driver.handle(Input::Disconnect);
-    }
-
-    /// The user signed in again.
-    #[wasm_bindgen(js_name = newToken)]
-    pub fn new_token(&self) {
-        self.driver.handle(Input::NewToken);
+    /// Something happened that has a name and nothing else. A name that is not known is nothing.
+    pub fn input(&self, input: &str) {
+        if let Some(input) = convert::input_of(input) {
+            self.driver.handle(input);
+        }
     }
 
     /// Adds one reference to a feed; the answer is its handle.
@@ -144,41 +138,6 @@ impl Engine {
     pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64) -> u8 {
         let (seq, prev) = (convert::whole(seq), convert::whole(prev));
         verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), seq, prev))
-    }
-
-    /// There is a network.
-    pub fn online(&self) {
-        self.driver.handle(Input::Online);
-    }
-
-    /// There is no network.
-    pub fn offline(&self) {
-        self.driver.handle(Input::Offline);
-    }
-
-    /// Nobody looks at the page.
-    pub fn hidden(&self) {
-        self.driver.handle(Input::Hidden);
-    }
-
-    /// Somebody looks at the page again.
-    pub fn visible(&self) {
-        self.driver.handle(Input::Visible);
-    }
-
-    /// The page is about to be frozen: the socket is closed before this returns.
-    pub fn freeze(&self) {
-        self.driver.handle(Input::Freeze);
-    }
-
-    /// The page runs again.
-    pub fn thaw(&self) {
-        self.driver.handle(Input::Thaw);
-    }
-
-    /// The timer fired.
-    pub fn tick(&self) {
-        self.driver.handle(Input::Tick);
     }
 
     /// Milliseconds until the next signal of a feed is due, negative when overdue; none where nobody knows.

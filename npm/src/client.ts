@@ -101,7 +101,7 @@ class TidegateClient implements Client, EngineListener {
       dropConnection: () => this.#engine.dropConnection(),
       send: (text) => this.#engine.sendRaw(text),
     };
-    this.#engine.connect();
+    this.#engine.input('connect');
     void this.#start();
   }
 
@@ -175,12 +175,12 @@ class TidegateClient implements Client, EngineListener {
 
   retryNow(): void {
     if (this.#closed) return;
-    if (this.#engine.started) this.#engine.connect();
+    if (this.#engine.started) this.#engine.input('connect');
     else void this.#start();
   }
 
   signedIn(): void {
-    this.#engine.call((core) => core.newToken());
+    this.#engine.input('new_token');
   }
 
   debugReport(): string {
@@ -208,7 +208,7 @@ class TidegateClient implements Client, EngineListener {
   onStatus(status: CoreStatus): void {
     if (this.#closed) return;
     const now = Date.now();
-    const at = (inMs: number | undefined) => (inMs === undefined ? null : now + inMs);
+    const at = (inMs: number | null) => (inMs === null ? null : now + inMs);
     const was = this.#store.connection;
     const error = this.#errorOf(status, was);
     this.#setConnection({
@@ -218,7 +218,7 @@ class TidegateClient implements Client, EngineListener {
       refreshing: status.refreshing,
       attempt: status.attempt,
       nextRetryAt: at(status.retryInMs),
-      rttMs: status.rttMs ?? null,
+      rttMs: status.rttMs,
       expiresAt: at(status.expiresInMs),
       pacedUntil: at(status.pacedForMs),
       error,
@@ -261,12 +261,12 @@ class TidegateClient implements Client, EngineListener {
     this.#emit('gap', { strategy: feed.strategy, symbol: feed.symbol, after, before });
   }
 
-  onWarning(name: string, detail: string, feed: Feed | undefined): void {
+  onWarning(name: string, code: string, number: number, feed: Feed | undefined): void {
     // What getToken threw was told when it was thrown.
     if (name === 'token_failed' || name === 'token_denied') return;
-    // Told by the feed itself.
-    if (feed) this.#emit('error', rejection(feed, detail));
-    else this.onError(warning(name, detail));
+    // A feed's trouble is the feed's own, not the connection's.
+    if (feed) this.#emit('error', rejection(feed, code));
+    else this.onError(warning(name, code, number));
   }
 
   onError(error: TidegateError): void {
@@ -302,22 +302,10 @@ class TidegateClient implements Client, EngineListener {
       if (this.#closed || this.#engine.started) return;
       this.#engine.start(glue);
       this.#leavePage();
-      this.#leavePage = this.#watchPage();
+      this.#leavePage = watchPage((event) => this.#engine.input(event));
     } catch (cause) {
       this.onFailure(asError(cause, 'wasm_failed'));
     }
-  }
-
-  #watchPage(): () => void {
-    const engine = this.#engine;
-    return watchPage({
-      online: () => engine.call((core) => core.online()),
-      offline: () => engine.call((core) => core.offline()),
-      hidden: () => engine.call((core) => core.hidden()),
-      visible: () => engine.call((core) => core.visible()),
-      freeze: () => engine.call((core) => core.freeze()),
-      thaw: () => engine.call((core) => core.thaw()),
-    });
   }
 
   #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
@@ -460,11 +448,12 @@ function rejection(feed: Feed, code = feed.code): TidegateError {
   return new TidegateError(what.code, { message: `${feed.strategy}/${feed.symbol}: ${what.message}` });
 }
 
-function warning(name: string, detail: string): TidegateError {
-  if (name === 'token_refused') return new TidegateError(detail as TidegateErrorCode);
-  if (name === 'rate_limited') return new TidegateError(name, { retryAfterMs: Number(detail) });
-  if (name === 'stopped' && detail === '4003') return new TidegateError('forbidden');
+function warning(name: string, code: string, number: number): TidegateError {
+  if (name === 'token_refused') return new TidegateError(code as TidegateErrorCode);
+  if (name === 'rate_limited') return new TidegateError(name, { retryAfterMs: number });
+  if (name === 'stopped' && number === 4003) return new TidegateError('forbidden');
   const { message } = new TidegateError(name as TidegateErrorCode);
+  const detail = code || number;
   return new TidegateError(name as TidegateErrorCode, detail ? { message: `${message} (${detail})` } : {});
 }
 

@@ -22,22 +22,36 @@ export interface Feed {
   code: string;
 }
 
-/** How the connection stands, as the core says it: times are distances. */
+/** How the connection stands, as the core says it: times are distances, `null` where they are not known. */
 export interface CoreStatus {
   state: ConnectionState;
-  block?: 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
+  /** Why it is blocked; empty if it is not. */
+  block: '' | 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
   probing: boolean;
   draining: boolean;
   refreshing: boolean;
   attempt: number;
-  retryInMs?: number;
-  expiresInMs?: number;
-  rttMs?: number;
-  pacedForMs?: number;
+  retryInMs: number | null;
+  expiresInMs: number | null;
+  pacedForMs: number | null;
+  rttMs: number | null;
   maxMessages: number;
   maxSubscriptions: number;
   maxConnections: number;
 }
+
+/** What happens to a core that has a name and nothing else. */
+export type CoreInput =
+  | 'connect'
+  | 'disconnect'
+  | 'new_token'
+  | 'online'
+  | 'offline'
+  | 'hidden'
+  | 'visible'
+  | 'freeze'
+  | 'thaw'
+  | 'tick';
 
 /** How a feed stands, as the core says it. */
 export type CoreFeedStatus = 'pending' | 'queued' | 'live' | 'stale' | 'rejected';
@@ -52,7 +66,8 @@ export interface EngineListener {
   onSignal(feed: Feed, signal: SignalMessage, verdict: number): void;
   onControl(message: ServerMessage): void;
   onGap(feed: Feed, after: number, before: number): void;
-  onWarning(name: string, detail: string, feed: Feed | undefined): void;
+  /** `code` is an error code of the protocol or empty, `number` a close code or milliseconds. */
+  onWarning(name: string, code: string, number: number, feed: Feed | undefined): void;
   onError(error: TidegateError): void;
   onFrame(direction: 'in' | 'out', text: string): void;
   onClose(code: number, reason: string): void;
@@ -107,7 +122,7 @@ export class Engine {
     for (const feed of this.#feeds()) {
       for (let count = 0; count < feed.wanted; count += 1) this.#subscribe(feed);
     }
-    if (this.#connected) this.call((core) => core.connect());
+    if (this.#connected) this.input('connect');
   }
 
   /** Whether the core is there. */
@@ -127,10 +142,10 @@ export class Engine {
     }
   }
 
-  /** A connection is wanted, now. */
-  connect(): void {
-    this.#connected = true;
-    this.call((core) => core.connect());
+  /** Something happened that has a name and nothing else. */
+  input(input: CoreInput): void {
+    if (input === 'connect') this.#connected = true;
+    this.call((core) => core.input(input));
   }
 
   /** Adds a reference to a feed; one call of {@link release} takes it back. */
@@ -204,7 +219,7 @@ export class Engine {
   #refuse(feed: Feed): void {
     Object.assign(feed, { status: 'rejected', code: 'invalid_feed' });
     this.#listener.onFeed(feed);
-    this.#listener.onWarning('feed_rejected', feed.code, feed);
+    this.#listener.onWarning('feed_rejected', feed.code, 0, feed);
   }
 
   #feed(strategy: Strategy, symbol: string): Feed {
@@ -231,9 +246,10 @@ export class Engine {
     return {
       openSocket: (socket: number) => this.#openSocket(socket),
       fetchToken: (request: number) => void this.#fetchToken(request),
-      wake: () => this.call((core) => core.tick()),
+      wake: () => this.input('tick'),
       sent: (text: string) => listener.onFrame('out', text),
-      onStatus: (status: CoreStatus) => listener.onStatus(status),
+      onStatus: (state: string, block: string, numbers: Float64Array) =>
+        listener.onStatus(statusOf(state as ConnectionState, block as CoreStatus['block'], numbers)),
       onFeed: (handle: number, status: CoreFeedStatus, code: string) =>
         told(handle, (feed) => {
           Object.assign(feed, { status, code });
@@ -241,8 +257,8 @@ export class Engine {
         }),
       onGap: (handle: number, after: number, before: number) =>
         told(handle, (feed) => listener.onGap(feed, after, before)),
-      onWarning: (name: string, detail: string, handle: number | undefined) =>
-        listener.onWarning(name, detail, handle === undefined ? undefined : this.#byHandle.get(handle)),
+      onWarning: (name: string, code: string, number: number, handle: number | undefined) =>
+        listener.onWarning(name, code, number, handle === undefined ? undefined : this.#byHandle.get(handle)),
     };
   }
 
@@ -304,6 +320,27 @@ export class Engine {
 }
 
 function ignore(): void {}
+
+/** The order of the numbers is that of `Host::on_status` in `client-wasm/src/lib.rs`. */
+function statusOf(state: ConnectionState, block: CoreStatus['block'], numbers: Float64Array): CoreStatus {
+  const at = (index: number) => numbers[index] ?? 0;
+  const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
+  return {
+    state,
+    block,
+    probing: (at(0) & 1) !== 0,
+    draining: (at(0) & 2) !== 0,
+    refreshing: (at(0) & 4) !== 0,
+    attempt: at(1),
+    retryInMs: known(2),
+    expiresInMs: known(3),
+    pacedForMs: known(4),
+    rttMs: known(5),
+    maxMessages: at(6),
+    maxSubscriptions: at(7),
+    maxConnections: at(8),
+  };
+}
 
 /** The handle of a feed; that of none where the symbol or the strategy cannot be one. */
 function subscribeIn(core: Core, feed: Feed): number {

@@ -7,7 +7,7 @@ import { TidegateError } from './errors.js';
 import type { WasmSource } from './types.js';
 
 /** The generated glue. */
-export type Glue = typeof import('../wasm/tidegate.js');
+export type Glue = typeof import('./glue.js');
 
 let loading: Promise<Glue> | undefined;
 let loaded: Glue | undefined;
@@ -30,17 +30,31 @@ export function load(source?: WasmSource | Promise<WasmSource>): Promise<Glue> {
 }
 
 async function loadOnce(source: WasmSource | Promise<WasmSource> | undefined): Promise<Glue> {
-  const [glue, module_or_path] = await Promise.all([import('../wasm/tidegate.js'), source ?? inline()]);
-  await glue.default({ module_or_path });
+  const [glue, module] = await Promise.all([import('./glue.js'), compile((await source) ?? inline())]);
+  glue.initSync({ module });
   loaded = glue;
   return glue;
 }
 
-async function inline(): Promise<BufferSource> {
+async function compile(source: WasmSource | Promise<Response>): Promise<WebAssembly.Module> {
+  const found = await (isAddress(source) ? fetch(source) : source);
+  if (found instanceof Response) {
+    if (!found.ok) throw new Error(`${found.url}: ${found.status}`);
+    // Not while it streams: that would need the right content type, which many servers do not send.
+    return WebAssembly.compile(await found.arrayBuffer());
+  }
+  return found instanceof WebAssembly.Module ? found : WebAssembly.compile(found as BufferSource);
+}
+
+function isAddress(source: WasmSource | Promise<Response>): source is string | URL | Request {
+  return typeof source === 'string' || source instanceof URL || source instanceof Request;
+}
+
+/** The module in the package: text in a script, because every bundler and every policy for scripts passes it. */
+async function inline(): Promise<Response> {
   const { default: text } = await import('../wasm/inline.js');
   const compressed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
-  return new Response(stream).arrayBuffer();
+  return new Response(new Blob([compressed]).stream().pipeThrough(new DecompressionStream('deflate-raw')));
 }
 
 /** What has to be rebuilt after a trap. */
