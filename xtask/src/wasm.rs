@@ -104,9 +104,12 @@ fn build_package(workspace: &Workspace, force: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     say("tsc", "npm/src → npm/dist");
-    // A file that was renamed must not stay behind in the package.
+    // Beside the old one, which stays as long as the new one has errors; as a whole, because a file that was
+    // renamed must not stay behind in the package.
+    let next = npm.join("wasm/next");
+    npm::tsc(&npm, &next)?;
     let _ = fs::remove_dir_all(npm.join("dist"));
-    npm::tsc(&npm)?;
+    fs::rename(next, npm.join("dist"))?;
     stamp.set()
 }
 

@@ -51,11 +51,12 @@ pub(super) fn write_inline_module(out: &Path) -> anyhow::Result<()> {
 }
 
 /// Compiles the package.
-pub(super) fn tsc(npm: &Path) -> anyhow::Result<()> {
+pub(super) fn tsc(npm: &Path, out: &Path) -> anyhow::Result<()> {
     must(
         Command::new("node")
             .arg(npm.join("node_modules/typescript/bin/tsc"))
-            .args(["-p", "tsconfig.json"])
+            .args(["-p", "tsconfig.json", "--noEmitOnError", "--outDir"])
+            .arg(out)
             .current_dir(npm),
     )
 }
