@@ -43,6 +43,7 @@ mod convert;
 mod driver;
 mod options;
 mod subscription;
+mod tls;
 mod transport;
 
 pub use client::{Client, Closed, NotLive};

@@ -42,7 +42,8 @@ impl Options {
         let mut request = request.map_err(|error| invalid(error.to_string()))?;
         match request.uri().scheme_str() {
             Some("ws") => {}
-            Some("wss") => return Err(invalid("TLS is not supported yet".into())),
+            Some("wss") if cfg!(feature = "tls") => {}
+            Some("wss") => return Err(invalid("wss needs the feature `tls` of this crate".into())),
             _ => return Err(invalid("use ws:// or wss://".into())),
         }
         let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
@@ -147,6 +148,6 @@ mod tests {
             assert!(request(url).is_err(), "{url}");
         }
         let secure = request("wss://example.org/ws");
-        assert!(secure.is_err(), "{secure:?}");
+        assert_eq!(secure.is_ok(), cfg!(feature = "tls"), "{secure:?}");
     }
 }

@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use crate::tls::{Stream, handshake};
 
 /// Size of each buffer of a connection, in bytes. The library's default of 128 KiB is for few and busy
 /// connections; a signal has 1 to 3 KB.
@@ -68,7 +69,7 @@ pub(crate) enum Incoming {
 }
 
 pub(crate) struct Socket<Io> {
-    stream: WebSocketStream<Io>,
+    stream: Stream<Io>,
     /// The core sends no more than its allowance, so this is short.
     outgoing: VecDeque<String>,
     unflushed: bool,
@@ -92,8 +93,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + Send + Debug + 'static> Socket<Io> {
             .write_buffer_size(BUFFER_BYTES)
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        match client_async_with_config(request, io, Some(config)).await {
-            Ok((stream, _)) => Ok(Box::new(Self { stream, outgoing: VecDeque::new(), unflushed: false })),
+        match handshake(request, io, config).await {
+            Ok(stream) => Ok(Box::new(Self { stream, outgoing: VecDeque::new(), unflushed: false })),
             Err(error) => {
                 tracing::debug!(%error, "the server refused the handshake");
                 Err(handshake_code(&error))
