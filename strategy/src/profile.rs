@@ -1,17 +1,19 @@
 //! Volume profile: at which prices the volume of a day was traded.
 //!
-//! The volume of each row is kept up minute by minute. Where rounding could decide what is found in the rows,
-//! they are summed anew in the order of the reference, so that the result is the same wherever the data began.
+//! The volume of each row is kept up minute by minute. Rows between which rounding could decide are summed anew
+//! in the order of the reference, so that the result is the same wherever the data began.
 
 mod pairwise;
 mod rows;
 mod shape;
 
+use std::cell::LazyCell;
 use std::collections::VecDeque;
 
 use crate::candle::Candle;
 use crate::parameters::DetectorParameters;
 use crate::window::PriceRange;
+use pairwise::Exact;
 use rows::{Grid, RollingRows};
 use shape::Shape;
 
@@ -54,11 +56,17 @@ impl Profile {
         let candles = || history.range(history.len().saturating_sub(self.length)..);
         let grid = self.rows.grid(range);
         self.rows.count(candles, range);
-        let shape = Shape::find(self.rows.volumes(), self.value_area_percent, self.rows.doubt())
-            .unwrap_or_else(|| {
-                let exact = pairwise::volumes(candles(), grid);
-                Shape::find(&exact, self.value_area_percent, 0.0).expect("without doubt")
-            });
+        let exact = LazyCell::new(|| Exact::new(candles(), grid));
+        let shape = loop {
+            match Shape::find(self.rows.volumes(), self.value_area_percent) {
+                Ok(shape) => break shape,
+                Err(doubt) => {
+                    for row in doubt.rows(grid.rows) {
+                        self.rows.settle(row, exact.row(row));
+                    }
+                }
+            }
+        };
         Volumes::new(&shape, grid)
     }
 }
@@ -81,6 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use shape::RowVolumes;
 
     fn history(prices: &[(u32, u32, u32)]) -> VecDeque<Candle> {
         let candle = |&(low, size, volume): &(u32, u32, u32)| Candle {
@@ -112,8 +121,10 @@ mod tests {
                 let range = range(&seen, length);
                 kept.update(&seen, range);
                 if index % 7 == 0 {
-                    let exact = pairwise::volumes(seen.range(seen.len().saturating_sub(length)..), kept.rows.grid(range));
-                    let shape = Shape::find(&exact, 70.0, 0.0).expect("without doubt");
+                    let exact = Exact::new(seen.range(seen.len().saturating_sub(length)..), kept.rows.grid(range));
+                    let volumes: Vec<f64> = (0..20).map(|row| exact.row(row)).collect();
+                    let rows = RowVolumes { volumes: &volumes, exact: &[true; 20], doubt: 0.0 };
+                    let shape = Shape::find(rows, 70.0).expect("no doubt");
                     prop_assert_eq!(kept.volumes(&seen, range), Volumes::new(&shape, kept.rows.grid(range)));
                 }
             }

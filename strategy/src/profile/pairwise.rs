@@ -4,94 +4,100 @@
 //! node. The order is that of the reference: the volume below each edge is summed pairwise in blocks of eight
 //! lanes, and a row is the difference of its edges.
 
+use std::ops::Range;
+
 use crate::candle::Candle;
 use crate::window::PriceRange;
 
 use super::rows::Grid;
 
-/// The volume of each row, lowest price first.
-pub(super) fn volumes<'a>(candles: impl Iterator<Item = &'a Candle>, grid: Grid) -> Vec<f64> {
-    let mut rows = vec![0.0; grid.rows];
-    if grid.is_flat() {
-        return rows;
-    }
-    let (flat, spread): (Vec<&Candle>, Vec<&Candle>) = candles.partition(|candle| candle.low == candle.high);
-    let below = Below::new(&spread);
-    let mut lower = 0.0;
-    for (row, volume) in rows.iter_mut().enumerate() {
-        let upper = below.volume(grid.edge(row + 1));
-        *volume = upper - lower;
-        lower = upper;
-    }
-    for candle in flat {
-        rows[grid.row(candle.low)] += candle.volume;
-    }
-    rows
-}
-
-/// Volume below a price.
+/// The candles of a profile, to sum some of its rows.
 #[derive(Debug)]
-struct Below {
-    range: PriceRange,
-    /// Of all candles.
-    volume: f64,
-    part: Part,
-}
-
-#[derive(Debug)]
-enum Part {
-    Block(Vec<Spread>),
-    Halves(Box<[Below; 2]>),
+pub(super) struct Exact {
+    grid: Grid,
+    /// Candles with more than one price.
+    spread: Vec<Spread>,
+    /// Those that are summed together.
+    blocks: Vec<Block>,
+    /// Row and volume of the candles with one price.
+    flat: Vec<(usize, f64)>,
 }
 
 /// The volume of a candle and the prices that it is spread over.
 #[derive(Clone, Copy, Debug)]
 struct Spread {
+    high: f64,
     low: f64,
-    size: f64,
     volume: f64,
 }
 
-impl Below {
-    fn new(candles: &[&Candle]) -> Self {
-        if candles.len() <= BLOCK_MAX {
-            return Self::block(candles);
-        }
-        let half = candles.len() / 2;
-        let (left, right) = candles.split_at(half - half % LANES);
-        let halves = [Self::new(left), Self::new(right)];
-        let [PriceRange { high, low }, other] = halves.each_ref().map(|half| half.range);
-        let range = PriceRange { high: high.max(other.high), low: low.min(other.low) };
-        let volume = halves[0].volume + halves[1].volume;
-        Self { range, volume, part: Part::Halves(Box::new(halves)) }
-    }
+/// Some candles in a row, with the prices and the volume of all.
+#[derive(Debug)]
+struct Block {
+    candles: Range<usize>,
+    range: PriceRange,
+    volume: f64,
+}
 
-    fn block(candles: &[&Candle]) -> Self {
-        let (mut high, mut low) = (f64::MIN, f64::MAX);
-        let mut block = Vec::with_capacity(candles.len());
-        for candle in candles {
-            (high, low) = (high.max(candle.high), low.min(candle.low));
-            block.push(Spread { low: candle.low, size: candle.high - candle.low, volume: candle.volume });
-        }
-        let volume = sum(&block, |spread| spread.volume);
-        Self { range: PriceRange { high, low }, volume, part: Part::Block(block) }
-    }
-
-    /// Most candles are far from a price, wholly above or wholly below it.
-    fn volume(&self, price: f64) -> f64 {
-        if price <= self.range.low {
-            return 0.0;
-        }
-        if price >= self.range.high {
-            return self.volume;
-        }
-        match &self.part {
-            Part::Block(block) => {
-                sum(block, |spread| spread.volume * ((price - spread.low) / spread.size).clamp(0.0, 1.0))
+impl Exact {
+    pub(super) fn new<'a>(candles: impl ExactSizeIterator<Item = &'a Candle>, grid: Grid) -> Self {
+        let mut spread = Vec::with_capacity(candles.len());
+        let mut flat = Vec::new();
+        for &Candle { high, low, volume, .. } in candles {
+            if low < high {
+                spread.push(Spread { high, low, volume });
+            } else if !grid.is_flat() {
+                flat.push((grid.row(low), volume));
             }
-            Part::Halves(halves) => halves[0].volume(price) + halves[1].volume(price),
         }
+        let mut blocks = Vec::new();
+        pairwise(0..spread.len(), &mut |candles| {
+            let block = Block::new(candles, &spread);
+            let volume = block.volume;
+            blocks.push(block);
+            volume
+        });
+        Self { grid, spread, blocks, flat }
     }
+
+    /// The volume of one row.
+    pub(super) fn row(&self, row: usize) -> f64 {
+        let [lower, upper] = [row, row + 1].map(|edge| self.below(self.grid.edge(edge)));
+        let flat = self.flat.iter().filter(|&&(at, _)| at == row);
+        flat.fold(upper - lower, |sum, (_, volume)| sum + volume)
+    }
+
+    /// The volume below a price. Most candles are far from it, wholly above or wholly below.
+    fn below(&self, price: f64) -> f64 {
+        let mut blocks = self.blocks.iter();
+        pairwise(0..self.spread.len(), &mut |_| match blocks.next() {
+            None => 0.0,
+            Some(block) if price <= block.range.low => 0.0,
+            Some(block) if price >= block.range.high => block.volume,
+            Some(block) => sum(&self.spread[block.candles.clone()], |candle| {
+                candle.volume * ((price - candle.low) / (candle.high - candle.low)).clamp(0.0, 1.0)
+            }),
+        })
+    }
+}
+
+impl Block {
+    fn new(candles: Range<usize>, spread: &[Spread]) -> Self {
+        let block = &spread[candles.clone()];
+        let high = block.iter().map(|candle| candle.high).fold(f64::MIN, f64::max);
+        let low = block.iter().map(|candle| candle.low).fold(f64::MAX, f64::min);
+        Self { candles, range: PriceRange { high, low }, volume: sum(block, |candle| candle.volume) }
+    }
+}
+
+/// Halves candles until they are few enough for a block, and adds the values of the blocks.
+fn pairwise(candles: Range<usize>, value: &mut impl FnMut(Range<usize>) -> f64) -> f64 {
+    if candles.len() <= BLOCK_MAX {
+        return value(candles);
+    }
+    let half = candles.len() / 2;
+    let middle = candles.start + half - half % LANES;
+    pairwise(candles.start..middle, value) + pairwise(middle..candles.end, value)
 }
 
 /// Sums a block in eight lanes.
@@ -123,7 +129,8 @@ mod tests {
         let candle = |low, high, volume| Candle { high, low, volume, ..Candle::flat(0, low) };
         let candles = [candle(100.0, 105.0, 10.0), candle(101.5, 102.5, 4.0), candle(105.0, 105.0, 1.0)];
         let grid = Grid::new(PriceRange { high: 105.0, low: 100.0 }, 5);
-        assert_eq!(volumes(candles.iter(), grid), [2.0, 4.0, 4.0, 2.0, 3.0]);
-        assert_eq!(volumes(candles[2..].iter(), grid), [0.0, 0.0, 0.0, 0.0, 1.0]);
+        let rows = |candles: &[Candle]| [0, 1, 2, 3, 4].map(|row| Exact::new(candles.iter(), grid).row(row));
+        assert_eq!(rows(&candles), [2.0, 4.0, 4.0, 2.0, 3.0]);
+        assert_eq!(rows(&candles[2..]), [0.0, 0.0, 0.0, 0.0, 1.0]);
     }
 }

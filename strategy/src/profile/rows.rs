@@ -3,6 +3,8 @@
 use crate::candle::Candle;
 use crate::window::PriceRange;
 
+use super::shape::RowVolumes;
+
 /// Rows of equal height between a low and a high.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grid {
@@ -40,6 +42,8 @@ impl Grid {
 #[derive(Clone, Debug)]
 pub(super) struct RollingRows {
     rows: Vec<f64>,
+    /// Which rows were summed exactly since the last candle.
+    exact: Vec<bool>,
     /// The range that the rows are of; nothing when they must be counted anew.
     range: Option<PriceRange>,
     /// Candles since they were counted.
@@ -50,7 +54,7 @@ pub(super) struct RollingRows {
 
 impl RollingRows {
     pub(super) fn new(rows: usize) -> Self {
-        Self { rows: vec![0.0; rows], range: None, updates: 0, moved: 0.0 }
+        Self { rows: vec![0.0; rows], exact: vec![false; rows], range: None, updates: 0, moved: 0.0 }
     }
 
     pub(super) fn grid(&self, range: PriceRange) -> Grid {
@@ -60,6 +64,7 @@ impl RollingRows {
     /// A candle comes and one goes. Another range has other rows: they are counted when they are asked for.
     pub(super) fn update(&mut self, entering: Option<&Candle>, leaving: Option<&Candle>, range: PriceRange) {
         self.updates += 1;
+        self.exact.fill(false);
         if self.range != Some(range) || self.updates > UPDATES_MAX {
             self.range = None;
             return;
@@ -77,19 +82,21 @@ impl RollingRows {
         if self.range != Some(range) {
             (self.range, self.updates, self.moved) = (Some(range), 0, 0.0);
             self.rows.fill(0.0);
+            self.exact.fill(false);
             let grid = self.grid(range);
             candles().for_each(|candle| self.add(candle, grid, 1.0));
         }
     }
 
-    /// The volume of each row, but for rounding.
-    pub(super) fn volumes(&self) -> &[f64] {
-        &self.rows
+    /// Settles a row whose volume was in doubt.
+    pub(super) fn settle(&mut self, row: usize, volume: f64) {
+        self.rows[row] = volume;
+        self.exact[row] = true;
     }
 
-    /// A difference between two sums of rows that is smaller than this may be rounding.
-    pub(super) fn doubt(&self) -> f64 {
-        self.moved * DOUBT
+    /// The volume of each row, but for rounding.
+    pub(super) fn volumes(&self) -> RowVolumes<'_> {
+        RowVolumes { volumes: &self.rows, exact: &self.exact, doubt: self.moved * DOUBT }
     }
 
     /// Spreads a candle's volume evenly over the prices from its low to its high; a flat one goes to its row.
@@ -105,9 +112,10 @@ impl RollingRows {
             return;
         }
         let per_price = volume / (candle.high - candle.low);
-        for row in first..=last {
-            let covered = candle.high.min(grid.edge(row + 1)) - candle.low.max(grid.edge(row));
-            self.rows[row] += per_price * covered;
+        self.rows[first] += per_price * (grid.edge(first + 1) - candle.low);
+        self.rows[last] += per_price * (candle.high - grid.edge(last));
+        for row in &mut self.rows[first + 1..last] {
+            *row += per_price * grid.height;
         }
     }
 }
@@ -132,9 +140,9 @@ mod tests {
         let range = PriceRange { high: 105.0, low: 100.0 };
         let mut rows = RollingRows::new(5);
         rows.count(|| candles.iter(), range);
-        assert_eq!(rows.volumes(), [2.0, 4.0, 4.0, 2.0, 3.0]);
+        assert_eq!(rows.rows, [2.0, 4.0, 4.0, 2.0, 3.0]);
         rows.update(Some(&candle(103.0, 105.0, 8.0)), Some(&candles[0]), range);
-        assert_eq!(rows.volumes(), [0.0, 2.0, 2.0, 4.0, 5.0]);
+        assert_eq!(rows.rows, [0.0, 2.0, 2.0, 4.0, 5.0]);
     }
 
     #[test]
@@ -143,6 +151,6 @@ mod tests {
         let candles = [candle(100.0, 100.0, 5.0)];
         let mut rows = RollingRows::new(5);
         rows.count(|| candles.iter(), range);
-        assert_eq!(rows.volumes(), [0.0; 5]);
+        assert_eq!(rows.rows, [0.0; 5]);
     }
 }
