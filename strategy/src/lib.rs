@@ -40,6 +40,7 @@ mod range;
 mod refusal;
 mod scalp;
 mod structure;
+mod text;
 mod time;
 mod window;
 

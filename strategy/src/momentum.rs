@@ -10,6 +10,7 @@ use crate::market::Market;
 use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::MomentumParameters;
+use crate::text::text;
 use crate::time::Timestamp;
 use crate::window::RollingRange;
 
@@ -103,15 +104,12 @@ impl Momentum {
             (TrendAlignment::Aligned, Trend::Up) => Direction::Long,
             (TrendAlignment::Aligned, _) => Direction::Short,
             (TrendAlignment::Conflicted, _) => {
-                let text = format!(
-                    "CONFLICTED TRENDS: 1h={one}, 4h={four}. No clear direction. Waiting for alignment."
-                );
-                return (Advice::neutral(text), 0);
+                let rest = ". No clear direction. Waiting for alignment.";
+                return (Advice::neutral(text!["CONFLICTED TRENDS: 1h=", one, ", 4h=", four, rest]), 0);
             }
             (TrendAlignment::Neutral, _) => {
-                let text =
-                    format!("NO CLEAR TREND: 1h={one}, 4h={four}. Waiting for both timeframes to trend.");
-                return (Advice::neutral(text), 0);
+                let rest = ". Waiting for both timeframes to trend.";
+                return (Advice::neutral(text!["NO CLEAR TREND: 1h=", one, ", 4h=", four, rest]), 0);
             }
         };
         let layers = self.layers(direction, view, market);

@@ -121,32 +121,41 @@ pub struct Fixed(
 
 impl fmt::Display for Fixed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self(x, digits) = self;
-        let scaled = x.abs() * POWERS.get(digits).copied().unwrap_or(f64::INFINITY);
+        self.write(f)
+    }
+}
+
+impl Fixed {
+    /// Writes the number behind a text.
+    pub(crate) fn write(self, text: &mut impl fmt::Write) -> fmt::Result {
+        let Self(x, decimals) = self;
+        let scaled = x.abs() * POWERS.get(decimals).copied().unwrap_or(f64::INFINITY);
         let from_middle = (scaled - scaled.floor() - 0.5).abs();
         // NaN fails both comparisons.
         if !(scaled < FIXED_MAX && from_middle > FIXED_DOUBT) {
-            return write!(f, "{x:.digits$}");
+            return write!(text, "{x:.decimals$}");
         }
-        let mut text = [b'0'; FIXED_LENGTH];
+        // From the last digit to the first.
+        let mut written = [b'-'; FIXED_LENGTH];
         let mut start = FIXED_LENGTH;
         let mut rest = scaled.round() as u64;
-        let point = if digits == 0 { FIXED_LENGTH } else { FIXED_LENGTH - 1 - digits };
-        // At least one digit before the point.
-        while rest > 0 || start >= point {
-            start -= 1;
-            if start == point {
-                text[start] = b'.';
-                continue;
+        for place in 0.. {
+            // At least one digit before the point.
+            if place > decimals && rest == 0 {
+                break;
             }
-            text[start] = b'0' + (rest % 10) as u8;
+            if place == decimals && decimals > 0 {
+                start -= 1;
+                written[start] = b'.';
+            }
+            start -= 1;
+            written[start] = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
         if x.is_sign_negative() {
             start -= 1;
-            text[start] = b'-';
         }
-        f.write_str(str::from_utf8(&text[start..]).map_err(|_| fmt::Error)?)
+        text.write_str(str::from_utf8(&written[start..]).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::market::Market;
 use crate::number::{Fixed, TickSize, round};
 use crate::parameters::{DetectorParameters, RangeParameters};
 use crate::profile::{Profile, Volumes};
+use crate::text::text;
 use crate::time::Timestamp;
 use crate::window::{PriceRange, RollingRange};
 use setup::Setup;
@@ -137,14 +138,15 @@ impl Range {
         }
         let Some(direction) = self.zone(view) else {
             let place = Fixed(view.day.position(view.price) * 100.0, 0);
-            let reasoning = format!("Price mid-range ({place}% of 24h range). Waiting for entry zone.");
+            let reasoning = text!["Price mid-range (", place, "% of 24h range). Waiting for entry zone."];
             return Decision { state: State::Waiting, advice: Advice::neutral(reasoning), setup: None };
         };
         let volumes = self.profile.volumes(market.history(), view.day);
         let setup = Setup::new(direction, view, market, &self.parameters, volumes, self.tick);
         let (state, advice) = match self.obstacle(&setup) {
             Some(obstacle) => {
-                let reasoning = format!("Price in {} zone but {obstacle}. Waiting.", direction.word());
+                let reasoning =
+                    text!["Price in ", direction.word(), " zone but ", obstacle.as_str(), ". Waiting."];
                 (State::Waiting, Advice::neutral(reasoning))
             }
             None => (State::Trading(direction), self.entry(view, &setup)),
@@ -165,15 +167,22 @@ impl Range {
             return Some((Pause::Breakout(direction), self.breakout_text(direction, level)));
         }
         if hour_percent > volatility_max_percent {
-            let size = format!("1h range {hour_percent:.2}% (threshold: {volatility_max_percent:.1}%)");
+            let (size, most) = (Fixed(hour_percent, 2), Fixed(volatility_max_percent, 1));
             return Some((
                 Pause::Volatility,
-                format!("🚫 EXTREME VOLATILITY: {size}. Range trading DISABLED."),
+                format!(
+                    "🚫 EXTREME VOLATILITY: 1h range {size}% (threshold: {most}%). Range trading DISABLED."
+                ),
             ));
         }
         if day_percent > size_max_percent {
-            let size = format!("24h range {day_percent:.2}% (threshold: {size_max_percent:.1}%)");
-            return Some((Pause::Oversized, format!("🚫 RANGE TOO LARGE: {size}. Range trading DISABLED.")));
+            let (size, most) = (Fixed(day_percent, 2), Fixed(size_max_percent, 1));
+            return Some((
+                Pause::Oversized,
+                format!(
+                    "🚫 RANGE TOO LARGE: 24h range {size}% (threshold: {most}%). Range trading DISABLED."
+                ),
+            ));
         }
         None
     }
@@ -220,9 +229,9 @@ impl Range {
         let &RangeParameters { score_min, risk_reward_min, .. } = &self.parameters;
         let (score, risk_reward) = (setup.score(), setup.order.risk_reward);
         if score < score_min {
-            Some(format!("confluence {score}/6 below {score_min}"))
+            Some(text!["confluence ", score, "/6 below ", score_min])
         } else if risk_reward < risk_reward_min {
-            Some(format!("risk/reward {risk_reward:.1} below {risk_reward_min:.1}"))
+            Some(text!["risk/reward ", Fixed(risk_reward, 1), " below ", Fixed(risk_reward_min, 1)])
         } else {
             None
         }

@@ -9,6 +9,7 @@ use crate::indicator::Ema;
 use crate::number::{Fixed, TickSize, round};
 use crate::order::{Bracket, Distances};
 use crate::parameters::ScalpParameters;
+use crate::text::text;
 use crate::time::Timestamp;
 use crate::window::{PriceRange, RollingRange};
 
@@ -79,10 +80,11 @@ impl Scalp {
         } else if view.deviation_percent >= threshold {
             Direction::Short
         } else {
-            let distance = Fixed(distance, 2);
-            return Advice::neutral(format!(
-                "Price trading at EMA (deviation: {distance}%). Waiting for clearer setup."
-            ));
+            return Advice::neutral(text![
+                "Price trading at EMA (deviation: ",
+                Fixed(distance, 2),
+                "%). Waiting for clearer setup.",
+            ]);
         };
         let position = view.range.position(view.price);
         // How far the price still is from the edge that it should turn at.
@@ -90,10 +92,12 @@ impl Scalp {
         let (place, edge) = direction.pick(("below", "bottom"), ("above", "top"));
         let ema = self.tick.text(view.ema);
         let distance = Fixed(distance, 2);
-        let mut reasoning = format!("Price {distance}% {place} EMA ({ema}). Mean reversion opportunity.");
+        let mut reasoning =
+            text!["Price ", distance, "% ", place, " EMA (", ema, "). Mean reversion opportunity."];
         if confidence == Confidence::High {
-            let part = Fixed(self.parameters.extreme * 100.0, 0);
-            reasoning += &format!(" Price in {edge} {part}% of {}min range.", self.parameters.range_candles);
+            let &ScalpParameters { extreme, range_candles, .. } = &self.parameters;
+            let part = Fixed(extreme * 100.0, 0);
+            reasoning += &text![" Price in ", edge, " ", part, "% of ", range_candles, "min range."];
         }
         Advice { direction: Some(direction), confidence, reasoning }
     }
