@@ -73,19 +73,33 @@ impl Parameters {
     /// [`InvalidParameter`] if there is no such setting, or no engine can run with the value; nothing has changed
     /// then.
     pub fn set(&mut self, name: &str, value: f64) -> Result<(), InvalidParameter> {
+        self.set_all([(name, value)])
+    }
+
+    /// Changes several settings at once: the bounds of one may depend on another.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`] as for [`Self::set`]; nothing has changed then.
+    pub fn set_all<'a>(
+        &mut self,
+        settings: impl IntoIterator<Item = (&'a str, f64)>,
+    ) -> Result<(), InvalidParameter> {
         let mut changed = self.clone();
-        let mut settings = changed.each();
-        let setting = settings.iter_mut().find(|setting| setting.name == name);
-        let setting = setting.ok_or_else(|| InvalidParameter::Unknown { name: name.into() })?;
-        let name = setting.name;
-        if !setting.value.set(value) {
-            return Err(InvalidParameter::Fraction { name, value });
+        for (name, value) in settings {
+            changed.write(name, value)?;
         }
-        setting.check()?;
-        // The bounds of one setting may depend on another.
         changed.check()?;
         *self = changed;
         Ok(())
+    }
+
+    /// Writes one setting, whatever its bounds.
+    fn write(&mut self, name: &str, value: f64) -> Result<(), InvalidParameter> {
+        let setting = self.each().into_iter().find(|setting| setting.name == name);
+        let setting = setting.ok_or_else(|| InvalidParameter::Unknown { name: name.into() })?;
+        let name = setting.name;
+        if setting.value.set(value) { Ok(()) } else { Err(InvalidParameter::Fraction { name, value }) }
     }
 
     fn each(&mut self) -> Vec<Setting<'_>> {
@@ -302,5 +316,7 @@ mod tests {
         assert!(refusal("scalp.extreme", f64::NAN).contains("NaN"));
         assert!(refusal("scalp.period", 5.0).contains("no setting scalp.period"));
         assert_eq!(parameters, Parameters::default());
+        let wider = [("scalp.offset_percent", 0.2), ("scalp.stop_percent", 0.4)];
+        assert_eq!(parameters.set_all(wider), Ok(()), "in any order");
     }
 }
