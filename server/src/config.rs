@@ -2,13 +2,18 @@
 //!
 //! One struct holds every setting with its default. Unknown keys are errors that show file, line and caret.
 
+mod thresholds;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
+use tidegate_strategy::Parameters;
 
+pub use self::thresholds::Thresholds;
 use crate::failure::Failure;
 use crate::market::binance::{MARKET_WS_URL, REST_URL};
 
@@ -29,6 +34,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Where market data comes from.
     pub market: MarketConfig,
+    /// Settings of the strategies, for every market.
+    pub strategy: Thresholds,
+    /// Settings of the strategies, for one market: they win over those for every market.
+    pub symbol: BTreeMap<Symbol, Thresholds>,
     /// What is written about it.
     pub log: LogConfig,
 }
@@ -270,6 +279,8 @@ impl Config {
                 "set market.speed = 1, or --speed 1",
             ));
         }
+        self.symbol.keys().try_for_each(|symbol| self.parameters(Some(*symbol)).map(drop))?;
+        self.parameters(None)?;
         let limits = [
             ("messages_per_minute", self.limits.messages_per_minute),
             ("subscriptions_per_connection", self.limits.subscriptions_per_connection),
@@ -286,6 +297,30 @@ impl Config {
                 format!("set limits.{name} to at least 1, or leave it out"),
             )),
         }
+    }
+
+    /// The settings of the strategies, for one market or for those that have none of their own.
+    ///
+    /// # Errors
+    /// A setting with which no strategy can run.
+    pub fn parameters(&self, symbol: Option<Symbol>) -> Result<Parameters, Failure> {
+        let own = symbol.and_then(|symbol| self.symbol.get(&symbol).map(|own| (symbol, own)));
+        let common = self.strategy.settings();
+        let settings: Vec<_> = common.chain(own.into_iter().flat_map(|(_, own)| own.settings())).collect();
+        let mut parameters = Parameters::default();
+        parameters.set_all(settings.iter().map(|(name, value)| (name.as_str(), *value))).map_err(
+            |error| {
+                let place = own
+                    .map_or("[strategy]".to_owned(), |(symbol, _)| format!("[strategy], [symbol.{symbol}]"));
+                Failure::configuration(
+                    "TG-CFG-007",
+                    error.to_string(),
+                    "correct the setting, or leave it out",
+                )
+                .at(place)
+            },
+        )?;
+        Ok(parameters)
     }
 
     fn check_secret(&self) -> Result<(), Failure> {
@@ -353,20 +388,24 @@ fn read_file(path: &Path) -> Result<toml::Table, Failure> {
 /// Lays one environment variable over the table: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
 fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Failure> {
     let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(()) };
-    let Some((section, key)) = path.split_once("__") else { return Ok(()) };
-    let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
-    let entry = table.entry(section.clone()).or_insert_with(|| toml::Table::new().into());
-    let Some(entry) = entry.as_table_mut() else { return Ok(()) };
+    let Some((section, _)) = path.split_once("__") else { return Ok(()) };
+    // Of a market, `TIDEGATE_SYMBOL__BTCUSDT__SCALP__EMA_PERIOD`, the symbol stays as it is.
+    let symbol = section.eq_ignore_ascii_case("symbol");
+    let keys: Vec<_> = path
+        .split("__")
+        .enumerate()
+        .map(|(index, key)| if symbol && index == 1 { key.to_owned() } else { key.to_ascii_lowercase() })
+        .collect();
     // Text first: a secret of digits stays text. Then whatever TOML makes of it.
     let mut candidates = vec![toml::Value::String(value.into())];
     candidates.extend(as_toml(value));
     let mut problem = String::new();
     for candidate in candidates {
         let mut trial = toml::Table::new();
-        trial.insert(section.clone(), toml::Table::from_iter([(key.clone(), candidate.clone())]).into());
+        insert(&mut trial, &keys, candidate.clone());
         match trial.try_into::<Config>() {
             Ok(_) => {
-                entry.insert(key, candidate);
+                insert(table, &keys, candidate);
                 return Ok(());
             }
             Err(error) => error.message().clone_into(&mut problem),
@@ -374,6 +413,22 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
     }
     Err(Failure::configuration("TG-CFG-001", problem, "correct or unset this variable")
         .at(format!("{name} (environment)")))
+}
+
+/// Puts a value into tables within tables. The file was read as a configuration, so tables are where they should.
+fn insert(table: &mut toml::Table, keys: &[String], value: toml::Value) {
+    match keys {
+        [] => {}
+        [key] => {
+            table.insert(key.clone(), value);
+        }
+        [key, rest @ ..] => {
+            let inner = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
+            if let Some(inner) = inner.as_table_mut() {
+                insert(inner, rest, value);
+            }
+        }
+    }
 }
 
 /// The value as TOML would read it, and as a list of words: `A,B` for `["A","B"]`.
@@ -445,6 +500,34 @@ mod tests {
         let public = load("[server]\nlisten = \"0.0.0.0:8080\"\n", &[]).unwrap();
         assert!(public.check().unwrap_err().to_string().contains("not a loopback address"));
         assert!(Config::default().check().is_ok());
+    }
+
+    #[test]
+    fn thresholds_are_set_for_every_market_and_for_one() {
+        let file = "[strategy]\nscalp.ema_period = 9\n[symbol]\nBTCUSDT.scalp.threshold_percent = 0.05\n";
+        let variables =
+            [("TIDEGATE_STRATEGY__RANGE__ZONE", "0.1"), ("TIDEGATE_SYMBOL__BTCUSDT__SCALP__EMA_PERIOD", "7")];
+        let config = load(file, &variables).unwrap();
+        config.check().unwrap();
+        let [all, bitcoin] =
+            [None, Some("BTCUSDT".parse().unwrap())].map(|symbol| config.parameters(symbol).unwrap());
+        assert_eq!((all.scalp.ema_period, bitcoin.scalp.ema_period), (9, 7));
+        assert_eq!((all.range.zone, bitcoin.range.zone), (0.1, 0.1));
+        assert_eq!((all.scalp.threshold_percent, bitcoin.scalp.threshold_percent), (0.02, 0.05));
+    }
+
+    #[test]
+    fn a_threshold_that_cannot_be_is_named_with_its_place() {
+        let unknown = load("[log]\nfilter = \"info\"\n[strategy]\nscalp.ema_perod = 9\n", &[]).unwrap_err();
+        let text = unknown.to_string();
+        assert!(text.contains("tidegate.toml:4") && text.contains('^'), "{text}");
+        assert!(text.contains("there is no setting scalp.ema_perod"), "{text}");
+        let bounds = load("[symbol.BTCUSDT.scalp]\nstop_percent = 0.01\n", &[]).unwrap();
+        let text = bounds.check().unwrap_err().to_string();
+        assert!(text.contains("TG-CFG-007") && text.contains("[symbol.BTCUSDT]"), "{text}");
+        assert!(text.contains("scalp.stop_percent is 0.01, but must be between 0.020001 and 50"), "{text}");
+        let variable = load("", &[("TIDEGATE_STRATEGY__SCALP__EMA_PERIOD", "many")]).unwrap_err();
+        assert!(variable.to_string().contains("TIDEGATE_STRATEGY__SCALP__EMA_PERIOD"), "{variable}");
     }
 
     #[test]

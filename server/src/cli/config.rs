@@ -98,6 +98,13 @@ jwt_secret = "{secret}"
 # rest_url = "https://fapi.binance.com"
 # market_ws_url = "wss://fstream.binance.com/market"
 
+# Thresholds of the strategies, by the names in docs/strategies.md: for every market, and for one of them.
+[strategy]
+# scalp.ema_period = 5
+
+[symbol]
+# BTCUSDT.scalp.threshold_percent = 0.02
+
 [log]
 # filter = "info"
 # format = "text"                               (text or json)
