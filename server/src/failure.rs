@@ -26,6 +26,10 @@ pub enum Exit {
     Usage = 2,
     /// The configuration is wrong.
     Configuration = 3,
+    /// A server cannot be reached.
+    Unreachable = 4,
+    /// A server does not let us in.
+    Authentication = 5,
 }
 
 impl Failure {

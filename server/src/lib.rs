@@ -13,6 +13,7 @@ pub mod failure;
 pub mod http;
 pub mod hub;
 pub mod market;
+mod outbound;
 pub mod outcomes;
 pub mod pipeline;
 pub mod refusal;
@@ -106,13 +107,20 @@ async fn build(
     let feeds = symbols.iter().flat_map(|&symbol| Strategy::ALL.map(|strategy| Feed { symbol, strategy }));
     let hub = Arc::new(Hub::new(feeds));
     let markets = Arc::new(Markets::new(opened.description, &symbols));
+    for symbol in config.symbol.keys().filter(|symbol| !symbols.contains(symbol)) {
+        tracing::warn!(%symbol, "there are settings for a market that is not tracked");
+    }
     let clock = opened.clock;
+    let parameters =
+        symbols.iter().map(|symbol| config.parameters(Some(*symbol))).collect::<Result<Vec<_>, _>>()?;
     let pipelines = {
         let (hub, markets) = (Arc::clone(&hub), Arc::clone(&markets));
-        let sources = opened.sources;
+        let sources = opened.sources.into_iter().zip(parameters);
         tokio::task::spawn_blocking(move || {
-            let make = |source| Pipeline::new(source, clock, Arc::clone(&hub), Arc::clone(&markets));
-            sources.into_iter().map(make).collect::<Result<Vec<_>, _>>()
+            let make = |(source, parameters)| {
+                Pipeline::new(source, parameters, clock, Arc::clone(&hub), Arc::clone(&markets))
+            };
+            sources.map(make).collect::<Result<Vec<_>, _>>()
         })
         .await
         .expect("warming up does not panic")

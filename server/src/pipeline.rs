@@ -9,9 +9,7 @@ use futures_util::future::BoxFuture;
 use tidegate_protocol::{
     Feed, MomentumMessage, RangeTradingMessage, ScalpMessage, ServerMessage, Strategy, Symbol,
 };
-use tidegate_strategy::{
-    Candle, Engine, InvalidParameter, MarketEvent, Parameters, QuietMinutes, Refusal, Signal,
-};
+use tidegate_strategy::{Candle, Engine, InvalidParameter, MarketEvent, Parameters, Refusal, Signal};
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::MarketClock;
@@ -141,14 +139,12 @@ impl Pipeline {
     /// [`InvalidParameter`] if a strategy's setting is out of its bounds.
     pub fn new(
         mut source: Source,
+        mut parameters: Parameters,
         clock: MarketClock,
         hub: Arc<Hub>,
         markets: Arc<Markets>,
     ) -> Result<Self, InvalidParameter> {
-        let mut parameters = Parameters::default();
-        if source.repair.is_some() {
-            parameters.data.quiet_minutes = QuietMinutes::Refill;
-        }
+        parameters.data.quiet_minutes = source.quiet_minutes;
         let mut engine = Engine::new(source.symbol, source.tick, parameters)?;
         let past = std::mem::take(&mut source.past);
         let recent = std::mem::take(&mut source.recent);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::stream;
-use tidegate_strategy::{MINUTE_MS, TickSize};
+use tidegate_strategy::{MINUTE_MS, QuietMinutes, TickSize};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
@@ -46,11 +46,13 @@ fn rig(answers_from: usize) -> Rig {
         recent: Vec::new(),
         events: stream::unfold(received, async |mut events| Some((events.recv().await?, events))).boxed(),
         repair: Some(Repair { candles: Arc::new(candles), whole: is_whole }),
+        quiet_minutes: QuietMinutes::Refill,
     };
     let hub = Arc::new(Hub::new(Strategy::ALL.map(|strategy| Feed { symbol, strategy })));
     let markets = Arc::new(Markets::new("a test".into(), &[symbol]));
     let clock = MarketClock::new(i64::try_from(START_MS).unwrap(), 1.0);
-    let pipeline = Pipeline::new(source, clock, Arc::clone(&hub), Arc::clone(&markets)).unwrap();
+    let pipeline =
+        Pipeline::new(source, Parameters::default(), clock, Arc::clone(&hub), Arc::clone(&markets)).unwrap();
     tokio::spawn(pipeline.run());
     Rig { events, asked, hub, markets, symbol, started: Instant::now(), whole }
 }

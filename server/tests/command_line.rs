@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{WALLET, token};
 
-fn tidegate(arguments: &[&str]) -> Command {
+pub(crate) fn tidegate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
     command.args(arguments).current_dir(std::env::temp_dir());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIDEGATE_")) {
@@ -27,19 +27,22 @@ fn failure(arguments: &[&str]) -> (i32, String) {
     (output.status.code().expect("it exits by itself"), String::from_utf8(output.stderr).unwrap())
 }
 
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("tidegate-test-{}", uuid::Uuid::now_v7()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
     fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
     }
 }
 
@@ -91,7 +94,7 @@ fn an_unreadable_or_malformed_candle_file_is_named_with_line_and_reason() {
     };
     let (code, text) = serve("no-such-file.csv");
     assert_eq!(code, 1);
-    assert!(text.contains("no-such-file.csv") && text.contains("cannot read the candle file"), "{text}");
+    assert!(text.contains("no-such-file.csv") && text.contains("cannot read the market data"), "{text}");
     let folder = Folder::new();
     let file = folder.write("bad.csv", "1735689600000,1,2,0.5,1,5\n1735689660000,1,2,0.5,oops,5\n");
     let (code, text) = serve(&file);
@@ -271,4 +274,27 @@ fn no_token_reaches_the_log() {
     for secret in [marker, signature, WALLET, "a secret of these tests"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
+}
+
+#[test]
+fn thresholds_can_be_set_for_one_run_and_are_checked() {
+    let count = |more: &[&str]| {
+        let said = signals("scalp", more);
+        said.iter().filter(|line| line["data"]["side"] != "NEUTRAL").count()
+    };
+    let (usual, strict) = (count(&[]), count(&["--set", "scalp.threshold_percent=0.2"]));
+    assert!(strict > 0 && strict < usual / 2, "{strict} of {usual}");
+    let file = fixture("synth-seed1-7200.csv.gz");
+    let set = |setting: &str| {
+        let arguments = ["signals", &file, "--strategy", "scalp", "--symbol", "TESTUSDT", "--set", setting];
+        failure(&arguments)
+    };
+    let (code, text) = set("scalp.threshold=1");
+    assert_eq!(code, 2);
+    assert!(
+        text.contains("there is no setting scalp.threshold") && text.contains("docs/strategies.md"),
+        "{text}"
+    );
+    assert!(set("scalp.stop_percent=0.01").1.contains("must be between 0.020001 and 50"));
+    assert_eq!(set("scalp.ema_period").0, 2);
 }

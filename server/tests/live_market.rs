@@ -9,15 +9,16 @@ use serde_json::Value;
 use tidegate_protocol::Strategy;
 use tidegate_server::failure::Failure;
 use tidegate_server::market::Opened;
-use tidegate_server::market::binance::message::read;
+use tidegate_server::market::binance::message::{Message, read};
 use tidegate_server::market::binance::plan::Rules;
-use tidegate_server::market::binance::{self, Endpoints};
+use tidegate_server::market::binance::{self, Endpoints, Tap};
 use tidegate_server::pipeline::message;
 use tidegate_strategy::{Candle, Counts, Engine, MINUTE_MS, MarketEvent, Parameters, QuietMinutes};
 use tokio::time::timeout;
 
+use crate::command_line::{Folder, tidegate};
 use crate::support::exchange::{Cut, Exchange, Faults};
-use crate::support::recording::{Line, Recording, Trade, line};
+use crate::support::recording::{Line, Recording, Trade, line, shared_path};
 use crate::support::{Gateway, config};
 
 /// Set to `1`, ten recorded minutes are played in ten minutes.
@@ -36,7 +37,7 @@ fn uncut(recording: &Recording) -> (Vec<(Strategy, u64, Value)>, Counts) {
     let recent = recent
         .iter()
         .flat_map(|candle: &Candle| [MarketEvent::halfway(candle, tick), MarketEvent::closed(*candle)]);
-    let live = recording.lines.iter().map(|line| read(&line.text).unwrap().event);
+    let live = recording.lines.iter().map(|line| event(&line.text));
     let mut said = Vec::new();
     for event in recent.chain(live) {
         let _ = engine.handle(&event);
@@ -48,6 +49,13 @@ fn uncut(recording: &Recording) -> (Vec<(Strategy, u64, Value)>, Counts) {
         }
     }
     (said, engine.counts())
+}
+
+fn event(text: &str) -> MarketEvent {
+    match read(text) {
+        Ok(Message::Update(update)) => update.event,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn without_prev(mut message: Value) -> Value {
@@ -75,19 +83,7 @@ async fn check(clean: &Recording, played: Recording, faults: Faults, speed: f64)
     let exchange = Exchange::start(played, faults, speed).await;
     let gateway = gateway(&exchange, speed).await;
     exchange.played(end_ms + 1_000).await;
-    let wanted = uncut(clean).0;
-    for strategy in Strategy::ALL {
-        let within = |seq: u64| (start_ms..end_ms).contains(&seq);
-        let wanted: Vec<_> = wanted.iter().filter(|(of, seq, _)| *of == strategy && within(*seq)).collect();
-        let got = said(&gateway, strategy).await.into_iter();
-        let got: Vec<_> = got.filter(|message| within(message["seq"].as_u64().unwrap())).collect();
-        let seqs: Vec<_> = got.iter().map(|message| message["seq"].as_u64().unwrap()).collect();
-        assert_eq!(seqs, wanted.iter().map(|(_, seq, _)| *seq).collect::<Vec<_>>(), "{strategy}");
-        assert!(strategy == Strategy::RangeTrading || !got.is_empty(), "{strategy} says something");
-        for (got, (_, _, wanted)) in got.into_iter().zip(wanted) {
-            assert_eq!(without_prev(got), *wanted);
-        }
-    }
+    compare(&gateway, clean, start_ms, end_ms).await;
     gateway.stop().await;
     exchange
 }
@@ -120,6 +116,98 @@ async fn signals_of_recorded_trades_across_three_cuts_are_those_of_an_uncut_repl
     let faults = three_cuts(&recording);
     let exchange = check(&recording, recording.clone(), faults, if real_speed { 1.0 } else { 30.0 }).await;
     assert!(exchange.handshakes() >= 4, "{} connections", exchange.handshakes());
+}
+
+/// What the gateway said between two times must be what an engine says that hears every message in order.
+async fn compare(gateway: &Gateway, clean: &Recording, start_ms: u64, end_ms: u64) {
+    let wanted = uncut(clean).0;
+    for strategy in Strategy::ALL {
+        let within = |seq: u64| (start_ms..end_ms).contains(&seq);
+        let wanted: Vec<_> = wanted.iter().filter(|(of, seq, _)| *of == strategy && within(*seq)).collect();
+        let got = said(gateway, strategy).await.into_iter();
+        let got: Vec<_> = got.filter(|message| within(message["seq"].as_u64().unwrap())).collect();
+        let seqs: Vec<_> = got.iter().map(|message| message["seq"].as_u64().unwrap()).collect();
+        assert_eq!(seqs, wanted.iter().map(|(_, seq, _)| *seq).collect::<Vec<_>>(), "{strategy}");
+        assert!(strategy == Strategy::RangeTrading || !got.is_empty(), "{strategy} says something");
+        for (got, (_, _, wanted)) in got.into_iter().zip(wanted) {
+            assert_eq!(without_prev(got), *wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_recorded_across_three_cuts_plays_to_the_same_signals() {
+    let clean = Recording::synthetic(5);
+    let exchange = Exchange::start(clean.clone(), three_cuts(&clean), 30.0).await;
+    let folder = Folder::new();
+    for name in ["market.jsonl.gz", "market.jsonl"] {
+        // The clock of the exchange begins with its first client, so only the first run hears all of it.
+        if name.ends_with("jsonl") {
+            let recorded = std::fs::File::open(folder.path("market.jsonl.gz")).unwrap();
+            let text = std::io::read_to_string(flate2::read::GzDecoder::new(recorded)).unwrap();
+            std::fs::write(folder.path(name), text).unwrap();
+        } else {
+            record(&exchange, &folder.path(name), clean.end_ms()).await;
+        }
+        let mut config = config();
+        config.market.source = format!("replay:{}", folder.path(name));
+        config.market.speed = 600.0;
+        config.market.symbols = Vec::new();
+        let gateway = Gateway::with(config).await;
+        let (start_ms, end_ms) = (clean.start_ms() + SETTLED_MS, clean.end_ms());
+        let last_ms = (end_ms - 1) / 30_000 * 30_000;
+        for _ in 0..200 {
+            let newest = said(&gateway, Strategy::Scalp).await;
+            if newest.last().is_some_and(|message| message["seq"].as_u64().unwrap() >= last_ms) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        compare(&gateway, &clean, start_ms, end_ms).await;
+        gateway.stop().await;
+    }
+}
+
+/// Runs `tidegate record` until the exchange has played all it has.
+async fn record(exchange: &Exchange, file: &str, end_ms: u64) {
+    let market = format!("binance:http://{}", exchange.address);
+    let mut command = tidegate(&["record", file, "--market", &market]);
+    command.env("TIDEGATE_MARKET__SPEED", exchange.speed().to_string());
+    let child = command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs");
+    while !exchange.has_begun() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    exchange.played(end_ms + 1_000).await;
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && log.contains("messages"), "{log}");
+}
+
+#[tokio::test]
+async fn a_recording_of_somebody_else_is_played_too() {
+    let Some(path) = shared_path("data/derived-binance-um-btcusdt-depth20-aggTrade-20240808.jsonl.gz") else {
+        return;
+    };
+    let mut config = config();
+    config.market.source = format!("replay:{}", path.display());
+    config.market.speed = 600.0;
+    config.market.symbols = Vec::new();
+    let gateway = Gateway::with(config).await;
+    for _ in 0..200 {
+        if said(&gateway, Strategy::Scalp).await.len() >= 10 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let messages = said(&gateway, Strategy::Scalp).await;
+    assert!(messages.len() >= 10, "{} signals in 344 s", messages.len());
+    let sides: Vec<_> = messages.iter().map(|message| message["data"]["side"].clone()).collect();
+    assert!(sides.iter().any(|side| side != "NEUTRAL"), "warm after five minutes: {sides:?}");
+    let price = messages[5]["data"]["current_price"].as_f64().unwrap();
+    assert!((61_000.0..62_500.0).contains(&price), "{price}");
+    gateway.stop().await;
 }
 
 #[tokio::test]
@@ -168,7 +256,7 @@ async fn prices_that_cannot_be_are_refused_and_counted_and_move_nothing() {
 async fn open(exchange: &Exchange, symbols: &[&str], rules: Rules) -> Result<Opened, Failure> {
     let endpoints = Endpoints::of_base(&format!("http://{}", exchange.address)).unwrap();
     let symbols: Vec<_> = symbols.iter().map(|symbol| symbol.parse().unwrap()).collect();
-    binance::open(&endpoints, &symbols, exchange.speed(), rules).await
+    binance::open(&endpoints, &symbols, exchange.speed(), rules, Tap::default()).await
 }
 
 #[tokio::test]
@@ -222,7 +310,8 @@ async fn what_the_exchange_does_not_have_is_one_clear_error() {
     let unknown = open(&exchange, &["NONEUSDT"], Rules::default()).await.unwrap_err().to_string();
     assert!(unknown.contains("TG-MKT-008") && unknown.contains("has no market NONEUSDT"), "{unknown}");
     let nobody = Endpoints::of_base("http://127.0.0.1:1").unwrap();
-    let nobody = binance::open(&nobody, &[], 1.0, Rules::default()).await.unwrap_err().to_string();
+    let nobody =
+        binance::open(&nobody, &[], 1.0, Rules::default(), Tap::default()).await.unwrap_err().to_string();
     assert!(nobody.contains("TG-MKT-007") && nobody.contains("does not answer"), "{nobody}");
 }
 

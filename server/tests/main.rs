@@ -2,6 +2,7 @@
 
 mod architecture;
 mod command_line;
+mod follow;
 mod handshake;
 mod http;
 mod limits;

@@ -7,9 +7,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tidegate_protocol::{Strategy, Symbol};
-use tidegate_strategy::{Candle, TickSize, timestamp};
+use tidegate_strategy::{TickSize, timestamp};
 
+use super::tuning::Tuning;
 use super::usage;
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::market::replay::{Replayed, load, symbol_in_name};
 use crate::outcomes::{FEE_MAX_PERCENT, Outcomes, Report};
@@ -43,6 +45,9 @@ pub(super) struct Backtest {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    tuning: Tuning,
 }
 
 /// What became of one file.
@@ -59,7 +64,7 @@ struct Backtested {
 }
 
 impl Backtest {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
         if !(0.0..=FEE_MAX_PERCENT).contains(&self.fee) {
             return Err(usage(
                 "TG-CLI-003",
@@ -71,7 +76,7 @@ impl Backtest {
             .files
             .iter()
             .zip(0..)
-            .map(|(file, index)| self.file(file, index))
+            .map(|(file, index)| self.file(config, file, index))
             .collect::<Result<Vec<_>, _>>()?;
         let text = if self.json { json(&results) } else { table(&results) };
         match io::stdout().lock().write_all(text.as_bytes()) {
@@ -84,7 +89,7 @@ impl Backtest {
         }
     }
 
-    fn file(&self, path: &Path, index: usize) -> Result<Backtested, Failure> {
+    fn file(&self, config: &Config, path: &Path, index: usize) -> Result<Backtested, Failure> {
         let symbol = match self.symbols.get(index) {
             Some(symbol) => *symbol,
             None => symbol_in_name(path)?,
@@ -92,7 +97,11 @@ impl Backtest {
         let file = load(path)?;
         let (first, last) = (file.candles[0], file.candles[file.candles.len() - 1]);
         let candles = file.candles.len();
-        let report = self.report(symbol, self.tick.unwrap_or(file.tick), file.candles);
+        let tick = self.tick.unwrap_or(file.tick);
+        let engine = self.tuning.engine(config, symbol, tick, self.strategy)?;
+        let bar = progress(candles, symbol);
+        let report = self.report(Replayed::with(engine, tick, file.candles), &bar);
+        bar.finish_and_clear();
         Ok(Backtested {
             file: path.display().to_string(),
             symbol,
@@ -104,21 +113,17 @@ impl Backtest {
         })
     }
 
-    fn report(&self, symbol: Symbol, tick: TickSize, candles: Vec<Candle>) -> Report {
-        let bar = progress(candles.len(), symbol);
+    fn report(&self, replayed: Replayed, bar: &ProgressBar) -> Report {
         let mut outcomes = Outcomes::of_everything();
-        for (step, number) in Replayed::new(symbol, tick, candles).zip(1_u64..) {
-            for evaluation in &step.evaluations {
-                if evaluation.strategy == self.strategy && evaluation.send {
-                    outcomes.signal(evaluation);
-                }
+        for (minute, number) in replayed.zip(1_u64..) {
+            for evaluation in minute.evaluations.iter().filter(|evaluation| evaluation.send) {
+                outcomes.signal(evaluation);
             }
-            outcomes.candle(&step.candle);
+            outcomes.candle(&minute.candle);
             if number.is_multiple_of(PROGRESS_STEP) {
                 bar.set_position(number);
             }
         }
-        bar.finish_and_clear();
         outcomes.report(self.strategy, self.fee)
     }
 }

@@ -2,8 +2,12 @@
 
 mod backtest;
 mod config;
+mod record;
 mod serve;
+mod sign_in;
 mod signals;
+mod tail;
+mod tuning;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +40,10 @@ enum Verb {
     Backtest(backtest::Backtest),
     /// Print every signal of a candle file, one JSON line each
     Signals(signals::Signals),
+    /// Follow a feed of a gateway, with reconnection and resume
+    Tail(tail::Tail),
+    /// Write down what an exchange says, to be played again with `serve --market replay:FILE`
+    Record(record::Record),
     /// Write, check or show the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -58,8 +66,10 @@ impl Cli {
         let file = self.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
         match self.verb {
             Verb::Serve(serve) => serve.run(file),
-            Verb::Backtest(backtest) => backtest.run(),
-            Verb::Signals(signals) => signals.run(),
+            Verb::Backtest(backtest) => backtest.run(&load(file.as_deref())?),
+            Verb::Signals(signals) => signals.run(&load(file.as_deref())?),
+            Verb::Tail(tail) => tail.run(),
+            Verb::Record(record) => record.run(&load(file.as_deref())?),
             Verb::Config(verb) => verb.run(file),
         }
     }

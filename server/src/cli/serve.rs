@@ -25,8 +25,8 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
 
-    /// Where market data comes from: sim, sim:SEED, replay:FILE[,FILE…] (kline CSV, plain or gzip), binance or
-    /// binance:URL (live)
+    /// Where market data comes from: sim, sim:SEED, replay:FILE[,FILE…] (kline CSV or recorded messages,
+    /// plain or gzip), binance or binance:URL (live)
     #[arg(long, value_name = "MARKET")]
     market: Option<String>,
 
@@ -142,7 +142,7 @@ fn banner(config: &Config, file: Option<PathBuf>, address: SocketAddr) {
 }
 
 /// The first SIGTERM or Ctrl-C asks connections to leave, a second one ends the process at once.
-async fn shutdown() {
+pub(super) async fn shutdown() {
     let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed");
     let mut interrupt = signal(SignalKind::interrupt()).expect("a signal handler can be installed");
     tokio::select! {
@@ -158,7 +158,7 @@ async fn shutdown() {
     });
 }
 
-fn start_logging(config: &LogConfig) -> Result<(), Failure> {
+pub(super) fn start_logging(config: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| {
         Failure::configuration("TG-CFG-008", format!("log filter: {error}"), "use for example info or debug")
     })?;

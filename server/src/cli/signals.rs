@@ -7,6 +7,8 @@ use clap::Args;
 use tidegate_protocol::{Feed, Strategy, Symbol};
 use tidegate_strategy::TickSize;
 
+use super::tuning::Tuning;
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::market::replay::{Replayed, load};
 use crate::pipeline::message;
@@ -32,14 +34,18 @@ pub(super) struct Signals {
     /// Only what would be sent, with `seq` and `prev`
     #[arg(long)]
     sent: bool,
+
+    #[command(flatten)]
+    tuning: Tuning,
 }
 
 impl Signals {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, config: &Config) -> Result<(), Failure> {
         let file = load(&self.file)?;
         let tick = self.tick.unwrap_or(file.tick);
+        let engine = self.tuning.engine(config, self.symbol, tick, self.strategy)?;
         let mut out = BufWriter::new(io::stdout().lock());
-        match self.write(file.candles, tick, &mut out).and_then(|()| out.flush()) {
+        match self.write(Replayed::with(engine, tick, file.candles), &mut out).and_then(|()| out.flush()) {
             // The reader has seen enough: `tidegate signals … | head`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(Failure::environment(
@@ -51,16 +57,11 @@ impl Signals {
         }
     }
 
-    fn write(
-        &self,
-        candles: Vec<tidegate_strategy::Candle>,
-        tick: TickSize,
-        out: &mut impl Write,
-    ) -> io::Result<()> {
+    fn write(&self, replayed: Replayed, out: &mut impl Write) -> io::Result<()> {
         let feed = Feed { symbol: self.symbol, strategy: self.strategy };
         let mut prev = 0;
-        for evaluation in Replayed::new(self.symbol, tick, candles).flat_map(|minute| minute.evaluations) {
-            if evaluation.strategy != self.strategy || (self.sent && !evaluation.send) {
+        for evaluation in replayed.flat_map(|minute| minute.evaluations) {
+            if self.sent && !evaluation.send {
                 continue;
             }
             let seq = evaluation.time_ms;

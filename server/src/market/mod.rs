@@ -2,6 +2,7 @@
 //! know which one it is.
 
 pub mod binance;
+pub mod recording;
 pub mod replay;
 pub mod simulator;
 
@@ -11,12 +12,12 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{Candle, MarketEvent, TickSize};
+use tidegate_strategy::{Candle, MarketEvent, QuietMinutes, TickSize};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::binance::Endpoints;
 use self::binance::plan::Rules;
+use self::binance::{Endpoints, Tap};
 use crate::clock::{MarketClock, wall_ms};
 use crate::config::MarketConfig;
 use crate::failure::Failure;
@@ -40,6 +41,8 @@ pub struct Source {
     pub events: BoxStream<'static, MarketEvent>,
     /// How holes in the events are filled; nothing for a market that has none.
     pub repair: Option<Repair>,
+    /// What a minute means in which nothing arrived.
+    pub quiet_minutes: QuietMinutes,
 }
 
 /// How holes in a market's events are filled.
@@ -85,7 +88,7 @@ pub struct Opened {
 pub enum Choice {
     /// The simulator with this seed.
     Simulator(u64),
-    /// Candle files.
+    /// Files of candles or of recorded messages.
     Replay(Vec<PathBuf>),
     /// A Binance-compatible exchange: at this address, or where the settings say.
     Binance(Option<String>),
@@ -133,12 +136,23 @@ pub fn open(config: &MarketConfig) -> Result<Opened, Failure> {
         Choice::Simulator(seed) => Ok(simulator::open(seed, &config.symbols, config.speed, wall_ms())),
         Choice::Replay(files) => replay::open(&files, &config.symbols, config.speed),
         Choice::Binance(url) => {
-            let endpoints = match url {
-                Some(url) => Endpoints::of_base(&url)?,
-                None => Endpoints::new(&config.rest_url, &config.market_ws_url)?,
-            };
-            let opening = binance::open(&endpoints, &config.symbols, config.speed, Rules::default());
+            let endpoints = config.endpoints(url.as_deref())?;
+            let opening =
+                binance::open(&endpoints, &config.symbols, config.speed, Rules::default(), Tap::default());
             Handle::current().block_on(opening)
+        }
+    }
+}
+
+impl MarketConfig {
+    /// Where the exchange is: at this address, or where the settings say.
+    ///
+    /// # Errors
+    /// What is no address.
+    pub fn endpoints(&self, url: Option<&str>) -> Result<Endpoints, Failure> {
+        match url {
+            Some(url) => Endpoints::of_base(url),
+            None => Endpoints::new(&self.rest_url, &self.market_ws_url),
         }
     }
 }

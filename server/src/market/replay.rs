@@ -1,13 +1,18 @@
-//! Candle files as a market: Binance kline CSV, plain or gzip, played on the data's own clock.
+//! Files as a market, played on the data's own clock: candles (Binance kline CSV) or recorded messages of an
+//! exchange, plain or gzip.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{Candle, Engine, Evaluation, MINUTE_MS, MarketEvent, Parameters, TickSize};
+use tidegate_strategy::{
+    Candle, Engine, Evaluation, MINUTE_MS, MarketEvent, Parameters, QuietMinutes, TickSize,
+};
 
+use super::recording::{Recorded, Recording};
 use super::{Opened, PAST_CANDLES, PAST_EVALUATED, Source, paced};
 use crate::clock::MarketClock;
 use crate::failure::Failure;
@@ -17,7 +22,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Times above this are in microseconds: newer files of the exchange have them.
 const MICROSECONDS_FROM: u64 = 100_000_000_000_000;
 /// Most decimals that a price step is taken from.
-const DECIMALS_MAX: u32 = 8;
+pub(super) const DECIMALS_MAX: u32 = 8;
 
 /// The candles of one file.
 #[derive(Debug)]
@@ -28,18 +33,18 @@ pub struct CandleFile {
     pub tick: TickSize,
 }
 
-/// Opens one file per symbol. The first candles (up to 1,500, at most half of the file) are the past; all files
-/// start at the same instant.
+/// Opens files of candles, one per symbol, and recordings of any number of symbols; all start at the same instant.
+/// The first candles of a file (up to 1,500, at most half of them) are the past; of a recording, what it says
+/// itself.
 ///
 /// # Errors
-/// A file that cannot be read or holds something else than candles, with file, line and reason.
+/// A file that cannot be read or holds something else, with file, line and reason.
 pub fn open(files: &[PathBuf], symbols: &[Symbol], speed: f64) -> Result<Opened, Failure> {
-    let symbols = symbols_of(files, symbols)?;
-    let loaded = files.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
-    let start_ms = loaded.iter().map(start_ms).max().unwrap_or(0);
+    let contents = files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let films = films(files, contents, symbols)?;
+    let start_ms = films.iter().map(Film::start_ms).max().unwrap_or(0);
     let clock = MarketClock::new(i64::try_from(start_ms).unwrap_or(0), speed);
-    let sources =
-        symbols.into_iter().zip(loaded).map(|(symbol, file)| source(symbol, file, start_ms, clock)).collect();
+    let sources = films.into_iter().map(|film| film.source(start_ms, clock)).collect();
     let names: Vec<_> = files.iter().filter_map(|path| path.file_name()?.to_str()).collect();
     Ok(Opened { sources, clock, description: format!("replay of {}", names.join(", ")) })
 }
@@ -49,10 +54,28 @@ pub fn open(files: &[PathBuf], symbols: &[Symbol], speed: f64) -> Result<Opened,
 /// # Errors
 /// File, line and reason.
 pub fn load(path: &Path) -> Result<CandleFile, Failure> {
+    match read(path)? {
+        Content::Candles(file) => Ok(file),
+        Content::Recording(_) => Err(Failure::environment(
+            "TG-MKT-003",
+            "this is a recording of messages, not a candle file",
+            "play it with tidegate serve --market replay:FILE, or give a file of one-minute klines",
+        )
+        .at(path.display().to_string())),
+    }
+}
+
+/// What a file holds.
+enum Content {
+    Candles(CandleFile),
+    Recording(Recording),
+}
+
+fn read(path: &Path) -> Result<Content, Failure> {
     let unreadable = |error: &io::Error| {
         Failure::environment(
             "TG-MKT-002",
-            format!("cannot read the candle file: {error}"),
+            format!("cannot read the market data: {error}"),
             "check the path and its permissions",
         )
         .at(path.display().to_string())
@@ -61,15 +84,116 @@ pub fn load(path: &Path) -> Result<CandleFile, Failure> {
     let mut reader = BufReader::new(file);
     let gzip = reader.fill_buf().map_err(|error| unreadable(&error))?.starts_with(&GZIP_MAGIC);
     let text: Box<dyn Read> = if gzip { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-    parse(BufReader::new(text)).map_err(|problem| {
-        let place = format!("{}:{}", path.display(), problem.line);
-        Failure::environment(
-            "TG-MKT-003",
-            format!("malformed candle file: {}", problem.reason),
-            "give a file of one-minute klines: open_time,open,high,low,close,volume,… oldest first",
-        )
-        .at(place)
+    let mut text = BufReader::new(text);
+    let recording = text.fill_buf().is_ok_and(Recording::begins);
+    let (content, kind, fix) = if recording {
+        let fix = "give what tidegate record has written, or lines of combined-stream messages";
+        (Recording::parse(text).map(Content::Recording), "recording", fix)
+    } else {
+        let fix = "give a file of one-minute klines: open_time,open,high,low,close,volume,… oldest first";
+        (parse(text).map(Content::Candles), "candle file", fix)
+    };
+    content.map_err(|Problem { line, reason }| {
+        Failure::environment("TG-MKT-003", format!("malformed {kind}: {reason}"), fix)
+            .at(format!("{}:{line}", path.display()))
     })
+}
+
+/// One market, as it will be played.
+struct Film {
+    symbol: Symbol,
+    tick: TickSize,
+    quiet_minutes: QuietMinutes,
+    /// Oldest first; of a recording, only those before its messages.
+    candles: Vec<Candle>,
+    /// Recorded messages, in the order in which they came.
+    events: Vec<MarketEvent>,
+}
+
+impl Film {
+    /// Where its past ends.
+    fn start_ms(&self) -> u64 {
+        match self.events.first() {
+            Some(first) => first.time_ms(),
+            None => self.candles[PAST_CANDLES.min(self.candles.len() / 2)].open_time_ms,
+        }
+    }
+
+    fn source(self, start_ms: u64, clock: MarketClock) -> Source {
+        let Self { symbol, tick, quiet_minutes, mut candles, events } = self;
+        let future = candles.split_off(candles.partition_point(|candle| candle.open_time_ms < start_ms));
+        let evaluated_from_ms = start_ms.saturating_sub(PAST_EVALUATED as u64 * MINUTE_MS);
+        let evaluated =
+            candles.split_off(candles.partition_point(|candle| candle.open_time_ms < evaluated_from_ms));
+        let skip = candles.len().saturating_sub(PAST_CANDLES);
+        let seen = move |candle| seen(candle, tick);
+        let mut events = events.into_iter().peekable();
+        let before = std::iter::from_fn(|| events.next_if(|event| event.time_ms() < start_ms));
+        Source {
+            symbol,
+            tick,
+            past: candles.split_off(skip),
+            recent: evaluated.into_iter().flat_map(seen).chain(before).collect(),
+            events: paced(future.into_iter().flat_map(seen).chain(events), clock),
+            repair: None,
+            quiet_minutes,
+        }
+    }
+}
+
+fn films(files: &[PathBuf], contents: Vec<Content>, symbols: &[Symbol]) -> Result<Vec<Film>, Failure> {
+    let recorded = contents.iter().any(|content| matches!(content, Content::Recording(_)));
+    // Beside recordings, which hold any number of markets, a candle file is of the market in its name.
+    let named = if recorded { Vec::new() } else { symbols_of(files, symbols)? };
+    let mut films: Vec<Film> = Vec::new();
+    for (index, (path, content)) in files.iter().zip(contents).enumerate() {
+        match content {
+            Content::Candles(CandleFile { candles, tick }) => {
+                let symbol = named.get(index).map_or_else(|| symbol_in_name(path), |symbol| Ok(*symbol))?;
+                films.push(Film {
+                    symbol,
+                    tick,
+                    quiet_minutes: QuietMinutes::Flat,
+                    candles,
+                    events: Vec::new(),
+                });
+            }
+            Content::Recording(recording) => films.extend(recording_films(path, recording)),
+        }
+    }
+    if recorded && !symbols.is_empty() {
+        if let Some(missing) = symbols.iter().find(|symbol| films.iter().all(|film| film.symbol != **symbol))
+        {
+            let there: Vec<_> = films.iter().map(|film| film.symbol.to_string()).collect();
+            return Err(Failure::configuration(
+                "TG-MKT-004",
+                format!("there is nothing of {missing} in the recording"),
+                format!("choose from what there is with --symbols: {}", there.join(", ")),
+            ));
+        }
+        films.retain(|film| symbols.contains(&film.symbol));
+    }
+    let symbols: Vec<_> = films.iter().map(|film| film.symbol).collect();
+    distinct(&symbols)?;
+    Ok(films)
+}
+
+fn recording_films(path: &Path, recording: Recording) -> Vec<Film> {
+    let [malformed, shape, foreign, crossed] = recording.unused;
+    if malformed + shape + foreign + crossed > 0 {
+        let path = path.display();
+        tracing::info!(%path, shape, foreign, crossed, "messages of the recording are not used");
+    }
+    let ticks: BTreeMap<_, _> =
+        recording.markets.keys().map(|&symbol| (symbol, recording.tick(symbol))).collect();
+    let film = |(symbol, market): (Symbol, Recorded)| Film {
+        symbol,
+        tick: ticks[&symbol],
+        quiet_minutes: market.quiet_minutes(),
+        candles: market.past,
+        events: market.events,
+    };
+    recording.markets.into_iter().map(film).collect()
 }
 
 /// Goes through the candles of a file the way a replay does, as fast as it is asked to.
@@ -90,10 +214,16 @@ pub struct Minute {
 }
 
 impl Replayed {
-    /// Starts before the first candle.
+    /// Starts before the first candle, with the default settings.
     #[must_use]
     pub fn new(symbol: Symbol, tick: TickSize, candles: Vec<Candle>) -> Self {
         let engine = Engine::new(symbol, tick, Parameters::default()).expect("the defaults are in bounds");
+        Self::with(engine, tick, candles)
+    }
+
+    /// Starts before the first candle, with an engine that has seen nothing yet.
+    #[must_use]
+    pub fn with(engine: Engine, tick: TickSize, candles: Vec<Candle>) -> Self {
         Self { engine, tick, candles: candles.into_iter() }
     }
 }
@@ -104,7 +234,7 @@ impl Iterator for Replayed {
     fn next(&mut self) -> Option<Minute> {
         let candle = self.candles.next()?;
         let mut evaluations = Vec::new();
-        for event in events(candle, self.tick) {
+        for event in seen(candle, self.tick) {
             if let Err(refusal) = self.engine.handle(&event) {
                 tracing::warn!(%refusal, "a market event was refused");
             }
@@ -115,15 +245,15 @@ impl Iterator for Replayed {
 }
 
 /// What a finished candle was at its half and at its end.
-fn events(candle: Candle, tick: TickSize) -> [MarketEvent; 2] {
+fn seen(candle: Candle, tick: TickSize) -> [MarketEvent; 2] {
     [MarketEvent::halfway(&candle, tick), MarketEvent::closed(candle)]
 }
 
 /// Where a file is malformed.
 #[derive(Debug, PartialEq, Eq)]
-struct Problem {
-    line: usize,
-    reason: String,
+pub(super) struct Problem {
+    pub(super) line: usize,
+    pub(super) reason: String,
 }
 
 fn parse(reader: impl BufRead) -> Result<CandleFile, Problem> {
@@ -196,11 +326,16 @@ fn symbols_of(files: &[PathBuf], configured: &[Symbol]) -> Result<Vec<Symbol>, F
     } else {
         configured.to_vec()
     };
+    distinct(&symbols)?;
+    Ok(symbols)
+}
+
+fn distinct(symbols: &[Symbol]) -> Result<(), Failure> {
     match symbols.iter().enumerate().find(|(index, symbol)| symbols[..*index].contains(symbol)) {
-        None => Ok(symbols),
+        None => Ok(()),
         Some((_, symbol)) => Err(Failure::configuration(
             "TG-MKT-004",
-            format!("two candle files for {symbol}"),
+            format!("two files for {symbol}"),
             "give one file per symbol, or name the symbols with --symbols",
         )),
     }
@@ -224,30 +359,6 @@ pub fn symbol_in_name(path: &Path) -> Result<Symbol, Failure> {
             "name the symbol: --symbols BTCUSDT",
         )
     })
-}
-
-/// Where the past of a file ends.
-fn start_ms(file: &CandleFile) -> u64 {
-    let past = PAST_CANDLES.min(file.candles.len() / 2);
-    file.candles[past].open_time_ms
-}
-
-fn source(symbol: Symbol, file: CandleFile, start_ms: u64, clock: MarketClock) -> Source {
-    let CandleFile { mut candles, tick } = file;
-    let future = candles.split_off(candles.partition_point(|candle| candle.open_time_ms < start_ms));
-    let evaluated_from_ms = start_ms.saturating_sub(PAST_EVALUATED as u64 * MINUTE_MS);
-    let evaluated =
-        candles.split_off(candles.partition_point(|candle| candle.open_time_ms < evaluated_from_ms));
-    let skip = candles.len().saturating_sub(PAST_CANDLES);
-    let events = move |candle| events(candle, tick);
-    Source {
-        symbol,
-        tick,
-        past: candles.split_off(skip),
-        recent: evaluated.into_iter().flat_map(events).collect(),
-        events: paced(future.into_iter().flat_map(events), clock),
-        repair: None,
-    }
 }
 
 #[cfg(test)]
@@ -303,7 +414,7 @@ mod tests {
     #[test]
     fn files_and_symbols_must_match_in_number_and_differ() {
         let files = [PathBuf::from("AAAUSDT.csv"), PathBuf::from("AAAUSDT-2.csv")];
-        assert!(symbols_of(&files, &[]).unwrap_err().to_string().contains("two candle files for AAAUSDT"));
+        assert!(symbols_of(&files, &[]).unwrap_err().to_string().contains("two files for AAAUSDT"));
         let one = ["BTCUSDT".parse().unwrap()];
         assert!(symbols_of(&files, &one).unwrap_err().to_string().contains("1 symbols for 2 candle files"));
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{MINUTE_MS, MarketEvent, TickSize};
+use tidegate_strategy::{MINUTE_MS, MarketEvent, QuietMinutes, TickSize};
 
 use self::minute::Minute;
 use self::random::{Random, mix};
@@ -69,6 +69,7 @@ fn source(seed: u64, symbol: Symbol, clock: MarketClock, now_ms: i64) -> Source 
         recent,
         events: paced(events, clock),
         repair: None,
+        quiet_minutes: QuietMinutes::Flat,
     }
 }
 

@@ -81,6 +81,11 @@ impl Exchange {
         self.state.speed
     }
 
+    /// Whether somebody has asked for the time.
+    pub fn has_begun(&self) -> bool {
+        self.state.clock.get().is_some()
+    }
+
     /// Waits until this was played.
     pub async fn played(&self, time_ms: u64) {
         let clock = self.state.clock.get().expect("somebody looked at the clock");

@@ -196,12 +196,18 @@ fn fixture() -> Vec<Candle> {
     load(&path).expect("the fixture is a candle file").candles
 }
 
-fn shared(name: &str) -> Option<String> {
+/// A file of market data, where it is there.
+pub fn shared_path(name: &str) -> Option<PathBuf> {
     let path = root().join("../shared").join(name);
-    let Ok(file) = File::open(path) else {
+    if !path.exists() {
         println!("skipped: ../shared/{name} is not there");
         return None;
-    };
+    }
+    Some(path)
+}
+
+fn shared(name: &str) -> Option<String> {
+    let file = File::open(shared_path(name)?).expect("it can be read");
     let mut text = String::new();
     GzDecoder::new(file).read_to_string(&mut text).expect("a gzipped text");
     Some(text)

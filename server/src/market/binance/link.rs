@@ -10,15 +10,16 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::dial::{Dialer, Line};
 use super::lane::Lane;
-use super::message::{Kind, read};
+use super::message::{Kind, Message, read};
 use super::plan::{Rules, backoff};
 use super::rest::{Rest, retry_after};
+use super::tap::Tap;
 use crate::clock::MarketClock;
+use crate::outbound::{Dialer, Line};
 
 /// The messages that are asked for are below 1 KiB.
 const MESSAGE_MAX_BYTES: usize = 1 << 20;
@@ -45,6 +46,8 @@ pub(super) struct Link {
     pub(super) lanes: Vec<Lane>,
     pub(super) clock: MarketClock,
     pub(super) rules: Rules,
+    /// Who hears every message.
+    pub(super) tap: Tap,
     /// Whether events arrive without a hole.
     pub(super) whole: watch::Sender<bool>,
     /// Messages that could not be read, by [`Kind`].
@@ -121,7 +124,7 @@ impl Link {
             tokio::select! {
                 frame = socket.next() => {
                     let end = match frame {
-                        Some(Ok(Message::Close(_))) | None => "the exchange has closed the connection".into(),
+                        Some(Ok(Frame::Close(_))) | None => "the exchange has closed the connection".into(),
                         Some(Err(error)) => format!("the connection broke: {error}"),
                         Some(Ok(frame)) => {
                             self.hear(&frame);
@@ -163,16 +166,21 @@ impl Link {
         }
     }
 
-    fn hear(&mut self, frame: &Message) {
+    fn hear(&mut self, frame: &Frame) {
         self.heard_at = Instant::now();
-        let Message::Text(text) = frame else { return };
+        let Frame::Text(text) = frame else { return };
+        self.tap.message(text);
         match read(text) {
-            Ok(update) => match self.lanes.iter_mut().find(|lane| lane.symbol == update.symbol) {
-                Some(lane) => lane.take(&update),
-                None => {
-                    self.count(Kind::Foreign, &format!("a market that is not followed, {}", update.symbol))
+            Ok(Message::Single(_) | Message::Book) => {
+                self.count(Kind::Foreign, "a stream that was not asked for")
+            }
+            Ok(Message::Update(update)) => {
+                match self.lanes.iter_mut().find(|lane| lane.symbol == update.symbol) {
+                    Some(lane) => lane.take(&update),
+                    None => self
+                        .count(Kind::Foreign, &format!("a market that is not followed, {}", update.symbol)),
                 }
-            },
+            }
             Err(unreadable) => self.count(unreadable.kind, &unreadable.reason),
         }
     }

@@ -1,6 +1,7 @@
 //! What the exchange says, read into market events. Fields that are not known are ignored: the exchanges add some
 //! every few months. Whether a price can be believed is the engine's question, not asked here.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
@@ -19,6 +20,17 @@ pub struct Update {
     pub event: MarketEvent,
 }
 
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Message {
+    /// A candle, or trades of one price and side joined into one.
+    Update(Update),
+    /// A trade of its own: the same as part of an aggregated one.
+    Single(Update),
+    /// Bids and asks that can be. No strategy looks at them.
+    Book,
+}
+
 /// Why a message is of no use. Each kind is counted, and logged the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -28,11 +40,13 @@ pub enum Kind {
     Shape,
     /// Something that was not asked for.
     Foreign,
+    /// A bid that is not below the ask: the book cannot be.
+    Crossed,
 }
 
 impl Kind {
     /// How many there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 }
 
 /// A message that cannot be read.
@@ -49,24 +63,45 @@ pub struct Unreadable {
 ///
 /// # Errors
 /// [`Unreadable`], with the field.
-pub fn read(text: &str) -> Result<Update, Unreadable> {
+pub fn read(text: &str) -> Result<Message, Unreadable> {
     let envelope: Envelope = serde_json::from_str(text).map_err(|error| {
         let kind = if error.classify() == Category::Data { Kind::Shape } else { Kind::Malformed };
         Unreadable { kind, reason: error.to_string() }
     })?;
     match envelope.data {
-        Data::Trade(trade) => Ok(Update {
+        Data::Trade(trade) => Ok(Message::Update(trade.fields.update(symbol(&trade.symbol)?))),
+        Data::Single(trade) => Ok(Message::Single(Update {
             symbol: symbol(&trade.symbol)?,
-            trade_id: Some(trade.fields.id),
-            event: trade.fields.event(),
-        }),
-        Data::Kline(kline) if kline.bar.interval == "1m" => Ok(Update {
+            trade_id: None,
+            event: MarketEvent::Trade {
+                time_ms: trade.time_ms,
+                price: trade.price,
+                quantity: trade.quantity,
+            },
+        })),
+        Data::Kline(kline) if kline.bar.interval == "1m" => Ok(Message::Update(Update {
             symbol: symbol(&kline.symbol)?,
             trade_id: None,
             event: kline.bar.event(kline.event_time_ms),
-        }),
+        })),
         Data::Kline(kline) => Err(foreign(format!("a kline of {}", kline.bar.interval))),
+        Data::Ticker(ticker) => book(Some(ticker.bid), Some(ticker.ask)),
+        // Of the differential stream, only some sides of some prices are in a message: it is not a book.
+        Data::Depth(_) if envelope.stream.contains("@depth@") => Ok(Message::Book),
+        Data::Depth(depth) => book(depth.best_bid(), depth.best_ask()),
         Data::Other => Err(foreign("an event that was not subscribed to".into())),
+    }
+}
+
+/// A book with this best bid and ask; a side may be empty.
+fn book(bid: Option<f64>, ask: Option<f64>) -> Result<Message, Unreadable> {
+    match bid.zip(ask) {
+        // NaN is below nothing.
+        Some((bid, ask)) if bid.partial_cmp(&ask) != Some(Ordering::Less) => {
+            let reason = format!("a crossed book: bid {bid}, ask {ask}");
+            Err(Unreadable { kind: Kind::Crossed, reason })
+        }
+        _ => Ok(Message::Book),
     }
 }
 
@@ -80,6 +115,8 @@ fn symbol(text: &str) -> Result<Symbol, Unreadable> {
 
 #[derive(Deserialize)]
 struct Envelope {
+    #[serde(default)]
+    stream: String,
     data: Data,
 }
 
@@ -88,8 +125,14 @@ struct Envelope {
 enum Data {
     #[serde(rename = "aggTrade")]
     Trade(StreamedTrade),
+    #[serde(rename = "trade")]
+    Single(SingleTrade),
     #[serde(rename = "kline")]
     Kline(Kline),
+    #[serde(rename = "bookTicker")]
+    Ticker(Ticker),
+    #[serde(rename = "depthUpdate")]
+    Depth(Depth),
     #[serde(other)]
     Other,
 }
@@ -104,9 +147,9 @@ struct StreamedTrade {
 
 /// A trade as the stream and the REST interface write it.
 #[derive(Clone, Copy, Debug, Deserialize)]
-pub(super) struct AggregateTrade {
+pub(in crate::market) struct AggregateTrade {
     #[serde(rename = "a")]
-    pub(super) id: u64,
+    id: u64,
     #[serde(rename = "p", deserialize_with = "number")]
     price: f64,
     #[serde(rename = "q", deserialize_with = "number")]
@@ -116,8 +159,53 @@ pub(super) struct AggregateTrade {
 }
 
 impl AggregateTrade {
-    pub(super) const fn event(&self) -> MarketEvent {
-        MarketEvent::Trade { time_ms: self.time_ms, price: self.price, quantity: self.quantity }
+    pub(in crate::market) const fn update(&self, symbol: Symbol) -> Update {
+        let event = MarketEvent::Trade { time_ms: self.time_ms, price: self.price, quantity: self.quantity };
+        Update { symbol, trade_id: Some(self.id), event }
+    }
+}
+
+#[derive(Deserialize)]
+struct SingleTrade {
+    #[serde(rename = "s")]
+    symbol: String,
+    #[serde(rename = "p", deserialize_with = "number")]
+    price: f64,
+    #[serde(rename = "q", deserialize_with = "number")]
+    quantity: f64,
+    #[serde(rename = "T")]
+    time_ms: u64,
+}
+
+/// The best of both sides.
+#[derive(Deserialize)]
+struct Ticker {
+    #[serde(rename = "b", deserialize_with = "number")]
+    bid: f64,
+    #[serde(rename = "a", deserialize_with = "number")]
+    ask: f64,
+}
+
+/// Prices and sizes, the best first.
+#[derive(Deserialize)]
+struct Depth {
+    #[serde(rename = "b", default)]
+    bids: Vec<Row>,
+    #[serde(rename = "a", default)]
+    asks: Vec<Row>,
+}
+
+/// A price and its size.
+#[derive(Deserialize)]
+struct Row(#[serde(deserialize_with = "number")] f64, serde::de::IgnoredAny);
+
+impl Depth {
+    fn best_bid(&self) -> Option<f64> {
+        self.bids.first().map(|row| row.0)
+    }
+
+    fn best_ask(&self) -> Option<f64> {
+        self.asks.first().map(|row| row.0)
     }
 }
 
@@ -209,27 +297,34 @@ mod tests {
     const TRADE: &str = r#"{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1723161256344,"s":"BTCUSDT","a":1,"p":"61800.30","q":"0.205","f":5266583935,"l":5266583936,"T":1723161256322,"m":false,"st":1,"ps":"x"}}"#;
     const KLINE: &str = r#"{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161256500,"s":"BTCUSDT","k":{"t":1723161240000,"T":1723161299999,"s":"BTCUSDT","i":"1m","f":1,"L":2,"o":"61800.1","c":"61800.2","h":"61801","l":"61799.9","v":"12.5","n":7,"x":false,"q":"1","V":"1","Q":"1","B":"0"}}}"#;
 
+    fn update(text: &str) -> Update {
+        match read(text) {
+            Ok(Message::Update(update)) => update,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_trade_and_a_kline_are_read_with_fields_that_nobody_knows() {
-        let trade = read(TRADE).unwrap();
+        let trade = update(TRADE);
         assert_eq!((trade.symbol.as_str(), trade.trade_id), ("BTCUSDT", Some(1)));
         let expected = MarketEvent::Trade { time_ms: 1_723_161_256_322, price: 61_800.3, quantity: 0.205 };
         assert_eq!(trade.event, expected);
-        let kline = read(KLINE).unwrap();
+        let kline = update(KLINE);
         let MarketEvent::Candle { time_ms, candle, closed: false } = kline.event else { panic!("{kline:?}") };
         assert_eq!((time_ms, candle.high, candle.volume), (1_723_161_256_500, 61_801.0, 12.5));
-        let closed = read(&KLINE.replace("\"x\":false", "\"x\":true")).unwrap();
+        let closed = update(&KLINE.replace("\"x\":false", "\"x\":true"));
         assert_eq!(closed.event, MarketEvent::closed(candle));
     }
 
     #[test]
     fn a_price_that_cannot_be_is_passed_on_for_the_engine_to_refuse_and_count() {
         for (text, price) in [("0", 0.0), ("-1", -1.0), ("618003.0", 618_003.0)] {
-            let update = read(&TRADE.replace("61800.30", text)).unwrap();
+            let update = update(&TRADE.replace("61800.30", text));
             assert_eq!(update.event.time_ms(), 1_723_161_256_322);
             assert!(matches!(update.event, MarketEvent::Trade { price: read, .. } if read == price));
         }
-        let update = read(&TRADE.replace("61800.30", "NaN")).unwrap();
+        let update = update(&TRADE.replace("61800.30", "NaN"));
         assert!(matches!(update.event, MarketEvent::Trade { price, .. } if price.is_nan()));
     }
 
@@ -240,7 +335,7 @@ mod tests {
             (TRADE.replace("\"61800.30\"", "\"six\""), Kind::Shape, "expected a number in text"),
             (TRADE.replace("\"T\":1723161256322,", ""), Kind::Shape, "missing field `T`"),
             ("{\"result\":null,\"id\":1}".to_owned(), Kind::Shape, "missing field `data`"),
-            (TRADE.replace("aggTrade\",\"E", "trade\",\"E"), Kind::Foreign, "not subscribed"),
+            (TRADE.replace("aggTrade\",\"E", "markPriceUpdate\",\"E"), Kind::Foreign, "not subscribed"),
             (KLINE.replace("\"1m\"", "\"5m\""), Kind::Foreign, "a kline of 5m"),
             (TRADE.replace("\"BTCUSDT\"", "\"a b\""), Kind::Foreign, "the symbol `a b`"),
         ];
@@ -249,5 +344,25 @@ mod tests {
             assert_eq!(unreadable.kind, kind, "{unreadable}");
             assert!(unreadable.reason.contains(reason), "{unreadable}");
         }
+    }
+
+    #[test]
+    fn a_book_whose_bid_is_not_below_its_ask_is_refused() {
+        let ticker = |bid: &str, ask: &str| {
+            read(&format!(
+                r#"{{"stream":"btcusdt@bookTicker","data":{{"e":"bookTicker","s":"BTCUSDT","b":"{bid}","B":"1","a":"{ask}","A":"1","T":1,"E":1}}}}"#
+            ))
+        };
+        assert_eq!(ticker("61800.2", "61800.3"), Ok(Message::Book));
+        for (bid, ask) in [("61800.3", "61800.3"), ("61800.4", "61800.3"), ("NaN", "61800.3")] {
+            assert_eq!(ticker(bid, ask).unwrap_err().kind, Kind::Crossed, "{bid} {ask}");
+        }
+        let depth = |stream: &str| {
+            read(&format!(
+                r#"{{"stream":"btcusdt@{stream}","data":{{"e":"depthUpdate","s":"BTCUSDT","b":[["2","1"],["1","1"]],"a":[["1.5","1"]]}}}}"#
+            ))
+        };
+        assert_eq!(depth("depth20@100ms").unwrap_err().kind, Kind::Crossed);
+        assert_eq!(depth("depth@0ms"), Ok(Message::Book), "differences are no book");
     }
 }

@@ -4,31 +4,32 @@
 //! evaluates at the exchange's :00 and :30 all the same, and an exchange that plays recorded data at another
 //! speed is followed in the data's own time.
 
-mod dial;
 mod lane;
 mod link;
 pub mod message;
 pub mod plan;
-mod rest;
+pub(super) mod rest;
+mod tap;
 
 use std::sync::Arc;
 
 use axum::http::Uri;
 use futures_util::{FutureExt, StreamExt, stream};
 use tidegate_protocol::Symbol;
-use tidegate_strategy::{Candle, MarketEvent, TickSize};
+use tidegate_strategy::{Candle, MarketEvent, QuietMinutes, TickSize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use self::dial::Dialer;
 use self::lane::Lane;
 use self::link::Link;
 use self::message::Kind;
 use self::plan::Rules;
 use self::rest::{KLINES_MAX, Rest, RestError};
+pub use self::tap::Tap;
 use super::{Opened, PAST_EVALUATED, Repair, Source};
 use crate::clock::{MarketClock, wall_ms};
 use crate::failure::Failure;
+use crate::outbound::Dialer;
 
 /// REST interface of the exchange that is used when none is named.
 pub const REST_URL: &str = "https://fapi.binance.com";
@@ -102,10 +103,11 @@ pub async fn open(
     symbols: &[Symbol],
     speed: f64,
     rules: Rules,
+    tap: Tap,
 ) -> Result<Opened, Failure> {
     let symbols = checked(endpoints, symbols, speed)?;
     let dialer = Dialer::new(&[&endpoints.rest, &endpoints.market_ws])?;
-    let rest = Rest::new(endpoints.rest.clone(), dialer.clone(), rules.patience);
+    let rest = Rest::new(endpoints.rest.clone(), dialer.clone(), rules.patience, tap.clone());
     let unusable = |error: RestError| unusable(endpoints, &error);
     let clock = clock(&rest, speed).await.map_err(unusable)?;
     let markets = rest.markets().await.map_err(unusable)?;
@@ -133,6 +135,7 @@ pub async fn open(
         dialer,
         rest,
         lanes,
+        tap,
         clock,
         rules,
         whole,
@@ -221,6 +224,7 @@ fn source(
         recent: evaluated.into_iter().flat_map(events_of).collect(),
         events: stream::unfold(events, async |mut events| Some((events.recv().await?, events))).boxed(),
         repair: Some(repair),
+        quiet_minutes: QuietMinutes::Refill,
     }
 }
 

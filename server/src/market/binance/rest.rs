@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::http::header::{HOST, RETRY_AFTER, USER_AGENT};
+use axum::body::Body;
+use axum::http::header::RETRY_AFTER;
+use axum::http::response::Parts;
 use axum::http::{HeaderMap, Request, StatusCode, Uri};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,8 +15,9 @@ use tidegate_protocol::Symbol;
 use tidegate_strategy::{Candle, TickSize};
 use tokio::time::{Instant, timeout};
 
-use super::dial::Dialer;
 use super::message::{AggregateTrade, Update};
+use super::tap::Tap;
+use crate::outbound::Dialer;
 
 /// Candles in one answer at most.
 pub(super) const KLINES_MAX: usize = 1_500;
@@ -25,8 +25,6 @@ pub(super) const KLINES_MAX: usize = 1_500;
 const TRADES_MAX: usize = 1_000;
 /// Answers that are asked for at most to catch up on trades: what is beyond is left to the candles.
 const TRADE_PAGES_MAX: usize = 5;
-/// The description of every market of an exchange is below 3 MiB.
-const BODY_MAX_BYTES: usize = 16 << 20;
 /// Of what an exchange says about an error, this much is shown.
 const REASON_MAX_CHARS: usize = 200;
 /// Waited when the exchange says that it is too much, but not for how long.
@@ -34,7 +32,7 @@ const PAUSE_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RestError {
+pub(in crate::market) enum RestError {
     #[error("the exchange does not answer: {0}")]
     Unreachable(String),
     #[error("the exchange refuses with {status}: {reason}")]
@@ -51,13 +49,14 @@ pub(super) struct Rest {
     base: Uri,
     dialer: Dialer,
     patience: Duration,
+    tap: Tap,
     /// Until when the exchange does not want to be asked: going on would turn a limit into a ban.
     paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Rest {
-    pub(super) fn new(base: Uri, dialer: Dialer, patience: Duration) -> Self {
-        Self { base, dialer, patience, paused_until: Arc::default() }
+    pub(super) fn new(base: Uri, dialer: Dialer, patience: Duration, tap: Tap) -> Self {
+        Self { base, dialer, patience, tap, paused_until: Arc::default() }
     }
 
     /// The exchange's clock, in Unix milliseconds.
@@ -104,11 +103,7 @@ impl Rest {
             let path = format!("/fapi/v1/aggTrades?symbol={symbol}&fromId={next}&limit={TRADES_MAX}");
             let page: Vec<AggregateTrade> = self.get(&path).await?;
             let complete = page.len() < TRADES_MAX;
-            trades.extend(page.iter().map(|trade| Update {
-                symbol,
-                trade_id: Some(trade.id),
-                event: trade.event(),
-            }));
+            trades.extend(page.iter().map(|trade| trade.update(symbol)));
             if complete {
                 return Ok(trades);
             }
@@ -118,9 +113,7 @@ impl Rest {
 
     async fn candles(&self, path: &str) -> Result<Vec<Candle>, RestError> {
         let rows: Vec<Vec<Value>> = self.get(path).await?;
-        rows.iter()
-            .map(|row| candle(row).ok_or_else(|| RestError::Unreadable(format!("a kline is {row:?}"))))
-            .collect()
+        candles_of(&rows)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RestError> {
@@ -128,11 +121,13 @@ impl Rest {
         if let Some(left) = paused_until.and_then(|until| until.checked_duration_since(Instant::now())) {
             return Err(RestError::Paused(left));
         }
-        let exchange = timeout(self.patience, self.exchange(path)).await;
-        let (status, headers, body) = exchange
+        let request = Request::get(path).body(Body::empty()).expect("a path is one of an address");
+        let asking = timeout(self.patience, self.dialer.ask(&self.base, request)).await;
+        let (Parts { status, headers, .. }, body) = asking
             .unwrap_or_else(|_| Err(format!("no answer within {} s", self.patience.as_secs_f32())))
             .map_err(RestError::Unreachable)?;
         if status.is_success() {
+            self.tap.answer(path, &body);
             return serde_json::from_slice(&body).map_err(|error| RestError::Unreadable(error.to_string()));
         }
         // 418 is a ban after 429 was not heeded.
@@ -143,26 +138,6 @@ impl Rest {
         let reason = String::from_utf8_lossy(&body).chars().take(REASON_MAX_CHARS).collect();
         Err(RestError::Refused { status, reason })
     }
-
-    /// One request on a connection of its own: they are minutes or hours apart.
-    async fn exchange(&self, path: &str) -> Result<(StatusCode, HeaderMap, axum::body::Bytes), String> {
-        let line = self.dialer.dial(&self.base).await.map_err(|error| error.to_string())?;
-        let (mut sender, connection) =
-            handshake(TokioIo::new(line)).await.map_err(|error| error.to_string())?;
-        let driving = tokio::spawn(connection);
-        let prefix = self.base.path().trim_end_matches('/');
-        let host = self.base.authority().map_or("", |authority| authority.as_str());
-        let request = Request::get(format!("{prefix}{path}"))
-            .header(HOST, host)
-            .header(USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-            .body(Body::empty())
-            .map_err(|error| error.to_string())?;
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let (head, body) = response.into_parts();
-        let body = to_bytes(Body::new(body), BODY_MAX_BYTES).await.map_err(|error| error.to_string())?;
-        driving.abort();
-        Ok((head.status, head.headers, body))
-    }
 }
 
 /// How long the exchange wants to be left alone, if it says so in seconds.
@@ -172,7 +147,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// What `exchangeInfo` says.
 #[derive(Debug, Deserialize)]
-pub(super) struct Markets {
+pub(in crate::market) struct Markets {
     symbols: Vec<Market>,
 }
 
@@ -193,7 +168,7 @@ struct Filter {
 
 impl Markets {
     /// The price step of a market that is traded, or why there is none.
-    pub(super) fn tick(&self, symbol: Symbol) -> Result<TickSize, String> {
+    pub(in crate::market) fn tick(&self, symbol: Symbol) -> Result<TickSize, String> {
         let found = self.symbols.iter().find(|market| market.symbol == symbol.as_str());
         let market = found.ok_or_else(|| format!("the exchange has no market {symbol}"))?;
         if market.status != "TRADING" {
@@ -205,6 +180,13 @@ impl Markets {
         })?;
         text.parse().map_err(|_| format!("the price step of {symbol}, `{text}`, is not a number"))
     }
+}
+
+/// The candles of an answer.
+pub(in crate::market) fn candles_of(rows: &[Vec<Value>]) -> Result<Vec<Candle>, RestError> {
+    rows.iter()
+        .map(|row| candle(row).ok_or_else(|| RestError::Unreadable(format!("a kline is {row:?}"))))
+        .collect()
 }
 
 /// `[open time, "open", "high", "low", "close", "volume", …]`
