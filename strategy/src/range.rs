@@ -27,8 +27,6 @@ pub(crate) struct Range {
     tick: TickSize,
     parameters: RangeParameters,
     profile: Profile,
-    hour: RollingRange,
-    four_hours: RollingRange,
     day: RollingRange,
     /// The day without its last minutes.
     earlier: RollingRange,
@@ -88,8 +86,6 @@ impl Range {
             symbol,
             tick,
             profile: Profile::new(DAY, detectors),
-            hour: RollingRange::new(HOUR),
-            four_hours: RollingRange::new(FOUR_HOURS),
             day: RollingRange::new(DAY),
             earlier: RollingRange::new(DAY - parameters.breakout_excluded_minutes),
             parameters,
@@ -99,11 +95,10 @@ impl Range {
 
     /// Adds a closed minute, which the market knows already.
     pub(crate) fn update(&mut self, candle: &Candle, market: &Market) {
-        self.hour.push(candle);
-        self.four_hours.push(candle);
         self.day.push(candle);
-        let day = self.day.range_with(candle.high, candle.low);
-        self.profile.update(market.history(), day);
+        if let Some(day) = self.day.range() {
+            self.profile.update(market.history(), day);
+        }
         let excluded = self.parameters.breakout_excluded_minutes + 1;
         if let Some(index) = market.candles().checked_sub(excluded) {
             self.earlier.push(&market.history()[index]);
@@ -124,8 +119,8 @@ impl Range {
 
     fn view(&self, moment: &Moment) -> View {
         let Moment { time_ms, timestamp, price, .. } = *moment;
-        let range = |window: &RollingRange| window.range().unwrap_or(PriceRange { high: price, low: price });
-        let (hour, four_hours, day) = (range(&self.hour), range(&self.four_hours), range(&self.day));
+        let range = |minutes| self.day.range_of(minutes).unwrap_or(PriceRange { high: price, low: price });
+        let (hour, four_hours, day) = (range(HOUR), range(FOUR_HOURS), range(DAY));
         View { time_ms, timestamp, price, hour, four_hours, day }
     }
 
@@ -277,26 +272,28 @@ impl Range {
             tolerance_percent: advice.direction.map_or(0.0, |_| self.parameters.tolerance_percent),
             reasoning: advice.reasoning,
         };
+        let range_24h = window(view.day, view.price, tick);
+        let range_data = RangeData {
+            daily_high: range_24h.high,
+            daily_low: range_24h.low,
+            range_size: range_24h.size,
+            position_in_range: range_24h.position_in_range,
+            current_price: tick.round(view.price),
+        };
         Box::new(RangePayload {
             summary: RangeSummary { entry, severity, sentiment_change },
             timestamp: view.timestamp.text(),
             symbol: self.symbol,
             range_1h: window(view.hour, view.price, tick),
             range_4h: window(view.four_hours, view.price, tick),
-            range_24h: window(view.day, view.price, tick),
+            range_24h,
             volume_profile: setup.as_ref().map(|setup| profile(&setup.volumes, tick)),
             key_levels: setup.as_ref().map(|setup| levels::told(&setup.levels, view.price, tick)),
             tp_price: order.map(|order| order.target),
             sl_price: order.map(|order| order.stop),
             risk_reward: order.map(|order| order.risk_reward),
             confluence_score: setup.as_ref().map(Setup::score),
-            range_data: RangeData {
-                daily_high: tick.round(view.day.high),
-                daily_low: tick.round(view.day.low),
-                range_size: tick.round(view.day.size()),
-                position_in_range: round(view.day.position(view.price), 2),
-                current_price: tick.round(view.price),
-            },
+            range_data,
         })
     }
 }

@@ -21,10 +21,8 @@ pub(crate) struct Scalp {
     parameters: ScalpParameters,
     candles: usize,
     ema: Ema,
-    /// The closed candles of the short range at the close of a minute.
+    /// The closed candles of the short range.
     closed: RollingRange,
-    /// The closed candles of the short range while a minute runs: one fewer.
-    before: RollingRange,
 }
 
 /// What the market looks like to the strategy.
@@ -38,9 +36,8 @@ struct View {
 
 impl Scalp {
     pub(crate) fn new(symbol: Symbol, tick: TickSize, parameters: ScalpParameters) -> Self {
-        let (ema, length) = (Ema::new(parameters.ema_period), parameters.range_candles);
-        let (closed, before) = (RollingRange::new(length), RollingRange::new(length - 1));
-        Self { symbol, tick, parameters, candles: 0, ema, closed, before }
+        let (ema, closed) = (Ema::new(parameters.ema_period), RollingRange::new(parameters.range_candles));
+        Self { symbol, tick, parameters, candles: 0, ema, closed }
     }
 
     /// Adds a closed minute.
@@ -48,7 +45,6 @@ impl Scalp {
         self.candles += 1;
         self.ema.update(candle.close);
         self.closed.push(candle);
-        self.before.push(candle);
     }
 
     /// What to do at this moment.
@@ -65,10 +61,15 @@ impl Scalp {
     fn view(&self, moment: &Moment) -> View {
         let price = moment.price;
         let (ema, range) = match moment.running {
-            None => (self.ema.value(), self.closed.range().unwrap_or(PriceRange { high: price, low: price })),
-            Some(candle) => (self.ema.peek(price), self.before.range_with(candle.high, candle.low)),
+            None => (self.ema.value(), self.closed.range()),
+            Some(Candle { high, low, .. }) => {
+                let before = self.closed.range_of(self.parameters.range_candles - 1);
+                let range = before.map_or(PriceRange { high, low }, |range| range.with(high, low));
+                (self.ema.peek(price), Some(range))
+            }
         };
         let ema = ema.unwrap_or(price);
+        let range = range.unwrap_or(PriceRange { high: price, low: price });
         View { price, ema, range, deviation_percent: (price - ema) / ema * 100.0 }
     }
 

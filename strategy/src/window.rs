@@ -6,7 +6,8 @@ use crate::candle::Candle;
 
 /// Highest high and lowest low of the last `length` candles, in amortised constant time.
 ///
-/// Each side keeps only the candles that can still become the extreme, so that the front is the answer.
+/// Each side keeps only the candles that can still become the extreme, so that the front is the answer, and for
+/// fewer candles it is the first that is young enough.
 #[derive(Clone, Debug)]
 pub(crate) struct RollingRange {
     length: u64,
@@ -38,12 +39,13 @@ impl RollingRange {
         Some(PriceRange { high: self.highs.front()?.1, low: self.lows.front()?.1 })
     }
 
-    /// The range when the candle with this high and low is added to the window.
-    pub(crate) fn range_with(&self, high: f64, low: f64) -> PriceRange {
-        self.range().map_or(PriceRange { high, low }, |range| PriceRange {
-            high: range.high.max(high),
-            low: range.low.min(low),
-        })
+    /// The range of the last `length` candles in the window, or nothing when there are none.
+    pub(crate) fn range_of(&self, length: usize) -> Option<PriceRange> {
+        let first = |side: &VecDeque<(u64, f64)>| {
+            let older = side.partition_point(|&(index, _)| index + length as u64 <= self.seen);
+            side.get(older).map(|&(_, price)| price)
+        };
+        Some(PriceRange { high: first(&self.highs)?, low: first(&self.lows)? })
     }
 }
 
@@ -62,6 +64,11 @@ impl PriceRange {
         } else {
             ((price - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
         }
+    }
+
+    /// The range when a candle with this high and low is added.
+    pub(crate) fn with(&self, high: f64, low: f64) -> Self {
+        Self { high: self.high.max(high), low: self.low.min(low) }
     }
 
     /// High minus low.
@@ -93,21 +100,28 @@ mod tests {
         Candle { high, low, ..Candle::flat(0, low) }
     }
 
+    fn range(candles: &[Candle], length: usize) -> PriceRange {
+        let held = &candles[candles.len().saturating_sub(length)..];
+        let high = held.iter().map(|candle| candle.high).fold(f64::MIN, f64::max);
+        let low = held.iter().map(|candle| candle.low).fold(f64::MAX, f64::min);
+        PriceRange { high, low }
+    }
+
     proptest! {
         #[test]
         fn the_window_agrees_with_looking_at_every_candle(
             prices in prop::collection::vec((1_u32..50, 0_u32..5), 1..200),
             length in 1_usize..40,
+            shorter in 1_usize..40,
         ) {
             let candles: Vec<_> =
                 prices.iter().map(|&(low, size)| candle(f64::from(low + size), f64::from(low))).collect();
             let mut window = RollingRange::new(length);
             for (index, next) in candles.iter().enumerate() {
                 window.push(next);
-                let held = &candles[(index + 1).saturating_sub(length)..=index];
-                let high = held.iter().map(|candle| candle.high).fold(f64::MIN, f64::max);
-                let low = held.iter().map(|candle| candle.low).fold(f64::MAX, f64::min);
-                prop_assert_eq!(window.range(), Some(PriceRange { high, low }));
+                prop_assert_eq!(window.range(), Some(range(&candles[..=index], length)));
+                let shorter = shorter.min(length);
+                prop_assert_eq!(window.range_of(shorter), Some(range(&candles[..=index], shorter)));
             }
         }
     }
@@ -116,8 +130,7 @@ mod tests {
     fn a_window_of_nothing_stays_empty() {
         let mut window = RollingRange::new(0);
         window.push(&candle(2.0, 1.0));
-        assert_eq!(window.range(), None);
-        assert_eq!(window.range_with(5.0, 4.0), PriceRange { high: 5.0, low: 4.0 });
+        assert_eq!((window.range(), window.range_of(0)), (None, None));
     }
 
     #[test]
