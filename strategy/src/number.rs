@@ -16,7 +16,7 @@ use std::str::FromStr;
 #[must_use]
 pub fn round(x: f64, digits: u32) -> f64 {
     let scale = power_of_ten(digits);
-    (x * scale).round() / scale + 0.0
+    nearest(x * scale) / scale + 0.0
 }
 
 /// The smallest price step of a market: `mantissa` × 10^-`decimals`, for example 1 × 10^-1 = 0.1.
@@ -61,7 +61,7 @@ impl TickSize {
     #[must_use]
     pub fn round(self, price: f64) -> f64 {
         let (mantissa, scale) = (f64::from(self.mantissa), power_of_ten(self.decimals));
-        (price * scale / mantissa + 0.5).floor() * mantissa / scale
+        floor(price * scale / mantissa + 0.5) * mantissa / scale
     }
 
     /// `price` moved by `ticks` steps, on the grid.
@@ -130,7 +130,7 @@ impl Fixed {
     pub(crate) fn write(self, text: &mut impl fmt::Write) -> fmt::Result {
         let Self(x, decimals) = self;
         let scaled = x.abs() * POWERS.get(decimals).copied().unwrap_or(f64::INFINITY);
-        let from_middle = (scaled - scaled.floor() - 0.5).abs();
+        let from_middle = (scaled - floor(scaled) - 0.5).abs();
         // NaN fails both comparisons.
         if !(scaled < FIXED_MAX && from_middle > FIXED_DOUBT) {
             return write!(text, "{x:.decimals$}");
@@ -138,7 +138,7 @@ impl Fixed {
         // From the last digit to the first.
         let mut written = [b'-'; FIXED_LENGTH];
         let mut start = FIXED_LENGTH;
-        let mut rest = scaled.round() as u64;
+        let mut rest = nearest(scaled) as u64;
         for place in 0.. {
             // At least one digit before the point.
             if place > decimals && rest == 0 {
@@ -183,6 +183,31 @@ const POWERS: [f64; 16] =
 
 const fn power_of_ten(exponent: u32) -> f64 {
     POWERS[exponent as usize]
+}
+
+/// `x.round()`, half away from zero, but for the sign of zero. Every price and figure of a signal goes through here
+/// or through [`floor`], and on a processor that may lack SSE 4.1 the standard functions are calls into a library.
+fn nearest(x: f64) -> f64 {
+    if !has_fraction(x) {
+        return x;
+    }
+    let whole = x as i64 as f64;
+    let fraction = x - whole;
+    if fraction.abs() >= 0.5 { whole + 1_f64.copysign(x) } else { whole }
+}
+
+/// `x.floor()`, but for the sign of zero.
+fn floor(x: f64) -> f64 {
+    if !has_fraction(x) {
+        return x;
+    }
+    let whole = x as i64 as f64;
+    if whole > x { whole - 1.0 } else { whole }
+}
+
+/// From 2^52 on doubles are whole, and NaN is not below it; what is below fits an integer.
+const fn has_fraction(x: f64) -> bool {
+    x.abs() < 4_503_599_627_370_496.0
 }
 
 /// Below this a product is off by less than [`FIXED_DOUBT`]: half a unit in the last place of 10^9 is 6·10^-8.
@@ -241,6 +266,21 @@ mod tests {
             prop_assert_eq!(Fixed(x, digits).to_string(), format!("{x:.digits$}"));
             let near = f64::from(hundredths) / 1000.0;
             prop_assert_eq!(Fixed(near, digits).to_string(), format!("{near:.digits$}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whole_numbers_are_those_of_the_standard_library(
+            x in prop_oneof![any::<f64>(), -1e6..1e6_f64, -2.0..2.0_f64, -1e16..1e16_f64], halves: i32,
+        ) {
+            // Adding zero takes the sign off it and keeps the bits of everything else.
+            let same = |ours: f64, theirs: f64| (ours + 0.0).to_bits() == (theirs + 0.0).to_bits();
+            let half = f64::from(halves) / 2.0;
+            for x in [x, half, half.next_up(), half.next_down()] {
+                prop_assert!(same(nearest(x), x.round()), "{x}");
+                prop_assert!(same(floor(x), x.floor()), "{x}");
+            }
         }
     }
 
