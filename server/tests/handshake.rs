@@ -25,7 +25,7 @@ async fn a_token_is_accepted_in_the_url_in_the_header_and_in_the_first_message()
     by_message.say(json!({"type": "authenticate", "id": 4, "token": token})).await;
     let (first, second) = (by_message.hear().await, by_message.hear().await);
     assert_eq!((&first["type"], &first["id"]), (&json!("authenticated"), &json!(4)));
-    assert_eq!((&second["type"], &second["id"]), (&json!("connected"), &json!(4)));
+    assert_eq!((&second["type"], &second["id"]), (&json!("connected"), &json!(0)));
     assert_ne!(second["payload"]["session_id"], "");
     gateway.stop().await;
 }

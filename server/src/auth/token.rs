@@ -12,7 +12,7 @@ const TOKEN_TYPE: &str = "at+jwt";
 /// A longer text is not looked at.
 const TOKEN_MAX_BYTES: usize = 4_096;
 /// Clocks of issuer and verifier may differ by this much, in seconds.
-const LEEWAY_SECONDS: i64 = 5;
+pub const LEEWAY_SECONDS: u32 = 5;
 
 /// Makes and checks access tokens.
 pub struct Tokens {
@@ -131,14 +131,14 @@ impl Tokens {
     }
 
     fn check_times(&self, claims: &Claims, now_ms: i64) -> Result<(), TokenRefused> {
-        let now = now_ms.div_euclid(1_000);
-        let issued_later = claims.iat > now + LEEWAY_SECONDS;
-        let not_yet = claims.nbf.is_some_and(|nbf| nbf > now + LEEWAY_SECONDS);
+        let (now, leeway) = (now_ms.div_euclid(1_000), i64::from(LEEWAY_SECONDS));
+        let issued_later = claims.iat > now + leeway;
+        let not_yet = claims.nbf.is_some_and(|nbf| nbf > now + leeway);
         let lifetime = claims.exp.saturating_sub(claims.iat);
         if issued_later || not_yet || !(1..=self.lifetime_seconds).contains(&lifetime) {
             return Err(TokenRefused::Invalid);
         }
-        if claims.exp + LEEWAY_SECONDS <= now {
+        if claims.exp + leeway <= now {
             return Err(TokenRefused::Expired);
         }
         Ok(())

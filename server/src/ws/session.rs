@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::followed::{Followed, Rules};
 use crate::auth::Identity;
+use crate::auth::token::LEEWAY_SECONDS;
 use crate::clock::iso;
 use crate::hub::Position;
 use crate::refusal::Refusal;
@@ -27,6 +28,8 @@ const PING_EVERY_MS: u64 = 30_000;
 const SILENCE_MS: u64 = 60_000;
 /// A v1 client is told this long before its token expires.
 const EXPIRY_NOTICE_MS: u64 = 60_000;
+/// How much clocks may differ.
+const LEEWAY_MS: u64 = LEEWAY_SECONDS as u64 * 1_000;
 /// Without anything else to say, a v1 client hears a heartbeat this often.
 const HEARTBEAT_MS: u64 = HEARTBEAT_SECONDS as u64 * 1_000;
 
@@ -139,7 +142,12 @@ impl Session {
             return self.handle_fault(&Refusal::MessageTooLarge(limit));
         }
         match ClientMessage::parse(text) {
-            Ok(ClientMessage::Authenticate(message)) => vec![Action::Verify(message)],
+            // Once authenticated, feeds in it are a batch as any other.
+            Ok(ClientMessage::Authenticate(message))
+                if message.subscriptions.is_none() || matches!(self.phase, Phase::Anonymous { .. }) =>
+            {
+                vec![Action::Verify(message)]
+            }
             Ok(message) => self.handle_counted(message, now_ms, wall_ms),
             Err(invalid) => match self.count(now_ms) {
                 Err(refusal) => self.over_limit(invalid.id, &refusal),
@@ -189,7 +197,7 @@ impl Session {
         }
         self.phase = Phase::Live(self.member(identity, now_ms, wall_ms));
         if first {
-            actions.push(Action::Send(self.connected(id, wall_ms)));
+            actions.push(Action::Send(self.connected(wall_ms)));
         }
         if let Some(wanted) = message.and_then(|message| message.subscriptions.as_ref()) {
             actions.push(self.follow(id, true, wanted));
@@ -353,6 +361,9 @@ impl Session {
         let mut following = Following { id, batch, feeds: Vec::new(), rejected: Vec::new() };
         for request in requests {
             match self.followed.take_up(request, &self.rules) {
+                // Named before in this batch: what was asked for then is still to be sent.
+                Ok((feed, Position::Current))
+                    if following.feeds.iter().any(|(earlier, _)| *earlier == feed) => {}
                 Ok((feed, position)) => {
                     following.feeds.retain(|(earlier, _)| *earlier != feed);
                     following.feeds.push((feed, position));
@@ -430,17 +441,23 @@ impl Session {
     }
 
     fn member(&self, identity: Identity, now_ms: u64, wall_ms: i64) -> Member {
-        let expires_at_ms = now_ms + expires_in_ms(&identity, wall_ms);
+        // A token that is accepted just after its end, because clocks differ, is good for as long as they may.
+        let left_ms = match expires_in_ms(&identity, wall_ms) {
+            0 => LEEWAY_MS,
+            left_ms => left_ms,
+        };
+        let expires_at_ms = now_ms + left_ms;
         // Less than a minute left: the notice is due at once.
         let notice_at_ms =
             (self.kind == ClientKind::V1).then(|| expires_at_ms.saturating_sub(EXPIRY_NOTICE_MS).max(now_ms));
         Member { identity, expires_at_ms, notice_at_ms }
     }
 
-    fn connected(&self, id: u64, wall_ms: i64) -> ServerMessage {
+    fn connected(&self, wall_ms: i64) -> ServerMessage {
         let Phase::Live(member) = &self.phase else { unreachable!("called when a session becomes live") };
         ServerMessage::Connected(Connected {
-            id,
+            // No reply: an `authenticate` has its own.
+            id: 0,
             payload: ConnectedPayload {
                 session_id: self.id.to_string(),
                 user_id: member.identity.user_id.to_string(),

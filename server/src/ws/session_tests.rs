@@ -413,3 +413,42 @@ fn message() -> impl proptest::strategy::Strategy<Value = Value> {
         any::<String>().prop_map(Value::String),
     ]
 }
+
+#[test]
+fn a_feed_that_a_batch_names_twice_is_taken_up_from_where_it_was_first_asked_for() {
+    for (first, position) in [
+        (json!({"symbol":"BTCUSDT","strategy":"scalp"}), Position::Latest),
+        (json!({"symbol":"BTCUSDT","strategy":"scalp","since":9}), Position::Since(9)),
+    ] {
+        let mut session = live(ClientKind::V1);
+        let again = json!({"symbol":"BTCUSDT","strategy":"scalp"});
+        let batch = json!({"type":"subscribe","id":1,"subscriptions":[first, again]});
+        match say(&mut session, &batch, 1).as_slice() {
+            [Action::Follow(following)] => {
+                assert_eq!(following.feeds.as_slice(), [(following.feeds[0].0, position)])
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn feeds_in_a_renewing_authenticate_count_as_any_batch() {
+    let mut session = live(ClientKind::V1);
+    let renewal = json!({"type":"authenticate","id":1,"token":"t","subscriptions":[{"symbol":"BTCUSDT"}]});
+    for now_ms in 1..=30 {
+        assert_eq!(types(&say(&mut session, &renewal, now_ms)), ["verify"]);
+    }
+    let refused = only(&say(&mut session, &renewal, 31));
+    assert_eq!(refused["payload"]["code"], "rate_limited");
+    let plain = json!({"type":"authenticate","id":2,"token":"t"});
+    assert_eq!(types(&say(&mut session, &plain, 32)), ["verify"], "a token alone does not count");
+}
+
+#[test]
+fn a_token_that_is_accepted_just_after_its_end_lasts_as_long_as_clocks_may_differ() {
+    let mut session = anonymous(ClientKind::V1);
+    session.handle_verified(None, Ok(identity(WALLET, -2_000)), 0, WALL_MS);
+    assert_eq!(types(&session.handle_timeout(4_999, WALL_MS)), ["token_expiring"]);
+    assert!(types(&session.handle_timeout(5_000, WALL_MS))[1].starts_with("close 4002"));
+}

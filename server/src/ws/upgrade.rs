@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 const READ_BUFFER_BYTES: usize = 4 * 1_024;
 /// What may wait inside the codec before a write counts as stuck.
 const WRITE_BUFFER_MAX_BYTES: usize = 256 * 1_024;
-/// Messages up to this size are read whole, so that one over the limit gets a proper answer and close code.
+/// Messages of at least this size are read whole, so that one over the limit gets a proper answer and close code.
 const CODEC_MESSAGE_MAX_BYTES: usize = 1_024 * 1_024;
 
 /// `GET /ws`.
@@ -62,22 +62,23 @@ fn handshake(
         return refused(&Refusal::NodeFull);
     };
     let mut admission = Admission::new(Uuid::now_v7(), only_user, place);
-    let credentials = match Credentials::read(headers, query) {
-        Ok(credentials) => credentials,
-        Err(refusal) => return refused(&refusal),
+    let verdict = match Credentials::read(headers, query) {
+        Ok(Credentials { token, session }) => token.map(|token| admission.admit(&app, &token, session)),
+        Err(Refusal::AmbiguousCredentials) => return refused(&Refusal::AmbiguousCredentials),
+        Err(refusal) => Some(Err(refusal)),
     };
-    let verdict = credentials.token.map(|token| admission.admit(&app, &token, credentials.session));
     match &verdict {
         // A browser cannot see the status of a refused upgrade: a v1 client is told after it.
         Some(Err(refusal)) if kind == ClientKind::Plain => return refused(refusal),
         _ => {}
     }
+    let max_message_bytes = CODEC_MESSAGE_MAX_BYTES.max(app.config.limits.max_message_bytes as usize);
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
-        .max_message_size(CODEC_MESSAGE_MAX_BYTES)
-        .max_frame_size(CODEC_MESSAGE_MAX_BYTES)
+        .max_message_size(max_message_bytes)
+        .max_frame_size(max_message_bytes)
         .on_upgrade(move |socket| Connection::new(app, socket, kind, admission).run(verdict))
 }
 
@@ -125,7 +126,10 @@ impl Admission {
             TokenRefused::Expired => Refusal::TokenExpired,
             TokenRefused::Invalid => Refusal::InvalidToken,
         })?;
-        if self.only_user.as_deref().is_some_and(|user_id| user_id != &*identity.user_id) {
+        // Of a connection that is live already, the session compares users.
+        if self.permit.is_none()
+            && self.only_user.as_deref().is_some_and(|user_id| user_id != &*identity.user_id)
+        {
             return Err(Refusal::ForeignPath);
         }
         if self.permit.is_none() {
