@@ -21,13 +21,14 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct FeedState {
     history: VecDeque<Kept>,
+    /// Everything that was published after this instant is in `history`.
+    complete_after: u64,
     followers: Vec<Arc<Outbox>>,
 }
 
 #[derive(Clone, Debug)]
 struct Kept {
     seq: u64,
-    prev: u64,
     frame: Utf8Bytes,
 }
 
@@ -57,6 +58,13 @@ impl Hub {
         Self { feeds: feeds.into_iter().map(|feed| (feed, Mutex::default())).collect() }
     }
 
+    /// Says that what `feed` published up to `seq`, before this node was there, is not known.
+    pub fn begin_after(&self, feed: Feed, seq: u64) {
+        if let Some(mut state) = self.state(feed) {
+            state.complete_after = seq;
+        }
+    }
+
     /// Publishes the signal of `feed` at `seq`; `build` gets the `prev` that belongs to it. A `seq` that is not
     /// above the last one was published before, and is left out.
     pub fn publish(&self, feed: Feed, seq: u64, build: impl FnOnce(u64) -> ServerMessage) {
@@ -70,10 +78,12 @@ impl Hub {
         for follower in &state.followers {
             follower.push(feed, frame.clone());
         }
-        if state.history.len() == HISTORY_PER_FEED {
-            state.history.pop_front();
+        if state.history.len() == HISTORY_PER_FEED
+            && let Some(forgotten) = state.history.pop_front()
+        {
+            state.complete_after = forgotten.seq;
         }
-        state.history.push_back(Kept { seq, prev, frame });
+        state.history.push_back(Kept { seq, frame });
     }
 
     /// Adds a follower and says what to send it first. Nothing that is published later is missed, and nothing
@@ -139,8 +149,7 @@ impl FeedState {
     /// What came after `since`; none if that cannot be said: the position is older than what is kept, or newer
     /// than the latest.
     fn after(&self, since: u64) -> Option<Vec<Utf8Bytes>> {
-        let (oldest, latest) = (self.history.front()?, self.history.back()?);
-        if since < oldest.prev || since > latest.seq {
+        if since < self.complete_after || since > self.history.back()?.seq {
             return None;
         }
         let start = self.history.partition_point(|kept| kept.seq <= since);
@@ -259,6 +268,17 @@ mod tests {
         }
         let backlog = hub.follow(feed, Position::Since(oldest - 1), &outbox);
         assert_eq!((backlog.recovered, backlog.frames.len()), (true, HISTORY_PER_FEED));
+    }
+
+    #[test]
+    fn what_was_published_before_the_node_was_there_is_not_said_to_be_recovered() {
+        let feed = feed("AA");
+        let hub = Hub::new([feed]);
+        hub.begin_after(feed, 100);
+        hub.publish(feed, 140, |prev| message(140, prev));
+        let outbox = Arc::new(Outbox::default());
+        let recovered = |since| hub.follow(feed, Position::Since(since), &outbox).recovered;
+        assert_eq!([1, 99, 100, 120, 140].map(recovered), [false, false, true, true, true]);
     }
 
     #[test]

@@ -154,6 +154,14 @@ impl Pipeline {
         if let Some(mut latest) = markets.latest(source.symbol) {
             past.iter().for_each(|candle| latest.close(*candle));
         }
+        let begin_ms = match (past.last(), recent.first()) {
+            (Some(last), _) => last.close_time_ms(),
+            (None, Some(first)) => first.time_ms(),
+            (None, None) => u64::try_from(clock.now_ms()).unwrap_or(0),
+        };
+        for strategy in Strategy::ALL {
+            hub.begin_after(Feed { symbol: source.symbol, strategy }, begin_ms);
+        }
         let mut pipeline = Self { engine, source, clock, hub, markets, refill: Refill::None };
         for event in recent {
             pipeline.handle(&event);
