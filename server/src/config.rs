@@ -9,16 +9,24 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
 use tidegate_strategy::Parameters;
 
 pub use self::thresholds::Thresholds;
 use crate::failure::Failure;
+use crate::market::Choice;
 use crate::market::binance::{MARKET_WS_URL, REST_URL};
 
 /// Environment variables that start with this are settings: `TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3`.
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
+/// The two ways to give the secret that signs tokens.
+const SECRET_VARIABLES: &str = "TIDEGATE_AUTH__JWT_SECRET";
+/// What else begins so: the file to read, the token of `tidegate tail`, and what the project's own tests use.
+const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "TOKEN", "BIN", "TEST_", "WRITE_BINDINGS"];
+/// Largest message that a client may be allowed to send, in bytes.
+const MESSAGE_BYTES_MAX: u32 = 16 << 20;
 /// Shortest secret that HS256 is safe with, in bytes.
 const SECRET_MIN_BYTES: usize = 32;
 
@@ -249,7 +257,16 @@ impl Config {
             Some(path) => read_file(path)?,
             None => toml::Table::new(),
         };
-        for (name, value) in environment {
+        let variables: Vec<_> =
+            environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
+        let of_secret = |(name, _): &(String, String)| name.starts_with(SECRET_VARIABLES);
+        if variables.iter().any(of_secret)
+            && let Some(auth) = table.get_mut("auth").and_then(toml::Value::as_table_mut)
+        {
+            // The secret and the file of it are two ways to say one thing: the environment wins as a whole.
+            auth.retain(|key, _| !key.starts_with("jwt_secret"));
+        }
+        for (name, value) in variables {
             apply_variable(&mut table, &name, &value)?;
         }
         let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
@@ -272,11 +289,23 @@ impl Config {
                 "set auth.access_token_minutes = 15",
             ));
         }
-        if !(self.market.speed.is_finite() && (0.01..=10_000.0).contains(&self.market.speed)) {
+        self.check_market()?;
+        self.check_sign_in()?;
+        tracing_subscriber::EnvFilter::try_new(&self.log.filter).map_err(|error| {
+            Failure::configuration(
+                "TG-CFG-008",
+                format!("log.filter: {error}"),
+                "use for example info or debug",
+            )
+        })?;
+        if self.limits.max_message_bytes > MESSAGE_BYTES_MAX {
             return Err(Failure::configuration(
-                "TG-CFG-004",
-                format!("a market speed of {}; 0.01 to 10000 are allowed", self.market.speed),
-                "set market.speed = 1, or --speed 1",
+                "TG-CFG-005",
+                format!(
+                    "limits.max_message_bytes is {}; at most {MESSAGE_BYTES_MAX} are allowed",
+                    self.limits.max_message_bytes
+                ),
+                "set it to 102400, or leave it out",
             ));
         }
         self.symbol.keys().try_for_each(|symbol| self.parameters(Some(*symbol)).map(drop))?;
@@ -323,6 +352,66 @@ impl Config {
         Ok(parameters)
     }
 
+    /// What an operator should know although it is allowed.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.auth.jwt_secret.is_empty() {
+            warnings.push(
+                "no jwt secret is configured: tokens are signed with a random one and end with this run"
+                    .into(),
+            );
+        }
+        let listen = self.server.listen;
+        if !listen.ip().is_loopback() && self.server.public_url.is_empty() {
+            warnings.push(format!(
+                "server.public_url is not set: wallets are shown http://{listen} as the page that they sign in to"
+            ));
+        }
+        warnings
+    }
+
+    fn check_market(&self) -> Result<(), Failure> {
+        let MarketConfig { source, speed, symbols, .. } = &self.market;
+        Choice::parse(source)?;
+        if !(speed.is_finite() && (0.01..=10_000.0).contains(speed)) {
+            return Err(Failure::configuration(
+                "TG-CFG-004",
+                format!("a market speed of {speed}; 0.01 to 10000 are allowed"),
+                "set market.speed = 1, or --speed 1",
+            ));
+        }
+        match symbols.iter().enumerate().find(|(index, symbol)| symbols[..*index].contains(symbol)) {
+            None => Ok(()),
+            Some((_, symbol)) => Err(Failure::configuration(
+                "TG-CFG-010",
+                format!("{symbol} is named twice"),
+                "name every market once, in --symbols or market.symbols",
+            )),
+        }
+    }
+
+    fn check_sign_in(&self) -> Result<(), Failure> {
+        if !(1..=60).contains(&self.auth.challenge_minutes) {
+            return Err(Failure::configuration(
+                "TG-CFG-003",
+                format!("a challenge of {} minutes; 1 to 60 are allowed", self.auth.challenge_minutes),
+                "set auth.challenge_minutes = 5",
+            ));
+        }
+        let url = &self.server.public_url;
+        let uri: Option<Uri> = url.parse().ok();
+        let is_page = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none();
+        if url.is_empty() || uri.filter(is_page).is_some_and(|uri| uri.host().is_some()) {
+            return Ok(());
+        }
+        Err(Failure::configuration(
+            "TG-CFG-011",
+            format!("server.public_url, `{url}`, is not the address of a page"),
+            "write for example https://signals.example",
+        ))
+    }
+
     fn check_secret(&self) -> Result<(), Failure> {
         let length = self.auth.jwt_secret.expose().len();
         let loopback = self.server.listen.ip().is_loopback();
@@ -361,7 +450,16 @@ impl Config {
             )
             .at(path.display().to_string())
         })?;
-        self.auth.jwt_secret = Secret::new(text.trim_end_matches(['\r', '\n']).to_owned());
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(Failure::configuration(
+                "TG-CFG-006",
+                "the secret file is empty",
+                format!("write a secret of at least {SECRET_MIN_BYTES} bytes into it"),
+            )
+            .at(path.display().to_string()));
+        }
+        self.auth.jwt_secret = Secret::new(text.to_owned());
         Ok(())
     }
 }
@@ -378,17 +476,33 @@ fn read_file(path: &Path) -> Result<toml::Table, Failure> {
     })?;
     // Read as the whole struct first: only then does an error show line and caret.
     toml::from_str::<Config>(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::configuration("TG-CFG-001", error.to_string(), "correct or remove that line")
+        let before = error.span().map_or("", |span| &text[..span.start]);
+        let line = before.matches('\n').count() + 1;
+        let section = before.rsplit('\n').find(|line| line.starts_with('[')).unwrap_or_default();
+        let what =
+            if section.trim() == "[auth]" { hide_values(&error.to_string()) } else { error.to_string() };
+        Failure::configuration("TG-CFG-001", what, "correct or remove that line")
             .at(format!("{place}:{line}"))
     })?;
     Ok(text.parse().expect("the text was just read as TOML"))
 }
 
+/// A misspelt secret is none that we know, but it must not be shown all the same.
+fn hide_values(error: &str) -> String {
+    let hide = |line: &str| match line.split_once(" = ") {
+        Some((key, _)) if line.contains(" | ") => format!("{key} = (hidden)"),
+        _ => line.to_owned(),
+    };
+    error.lines().map(hide).collect::<Vec<_>>().join("\n")
+}
+
 /// Lays one environment variable over the table: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
 fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Failure> {
     let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(()) };
-    let Some((section, _)) = path.split_once("__") else { return Ok(()) };
+    let Some((section, _)) = path.split_once("__") else {
+        let other = OTHER_VARIABLES.iter().any(|other| path.starts_with(other));
+        return if other { Ok(()) } else { Err(unknown_variable(name)) };
+    };
     // Of a market, `TIDEGATE_SYMBOL__BTCUSDT__SCALP__EMA_PERIOD`, the symbol stays as it is.
     let symbol = section.eq_ignore_ascii_case("symbol");
     let keys: Vec<_> = path
@@ -413,6 +527,15 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
     }
     Err(Failure::configuration("TG-CFG-001", problem, "correct or unset this variable")
         .at(format!("{name} (environment)")))
+}
+
+fn unknown_variable(name: &str) -> Failure {
+    Failure::configuration(
+        "TG-CFG-001",
+        "no setting has this name: section and setting are joined by two underscores",
+        "write for example TIDEGATE_LIMITS__CONNECTIONS_PER_USER, or unset this variable",
+    )
+    .at(format!("{name} (environment)"))
 }
 
 /// Puts a value into tables within tables. The file was read as a configuration, so tables are where they should.
@@ -528,6 +651,48 @@ mod tests {
         assert!(text.contains("scalp.stop_percent is 0.01, but must be between 0.020001 and 50"), "{text}");
         let variable = load("", &[("TIDEGATE_STRATEGY__SCALP__EMA_PERIOD", "many")]).unwrap_err();
         assert!(variable.to_string().contains("TIDEGATE_STRATEGY__SCALP__EMA_PERIOD"), "{variable}");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_whichever_way_it_gives_the_secret() {
+        let folder = std::env::temp_dir().join(format!("tidegate-secret-{}", uuid::Uuid::now_v7()));
+        std::fs::write(&folder, "a secret in a file of its own, 32 bytes and more\n").unwrap();
+        let path = folder.display().to_string();
+        let file = "[auth]\njwt_secret = \"0123456789abcdef0123456789abcdef\"\n";
+        let config = load(file, &[("TIDEGATE_AUTH__JWT_SECRET_FILE", path.as_str())]).unwrap();
+        assert!(config.auth.jwt_secret.expose().starts_with(b"a secret in a file"));
+        std::fs::write(&folder, "\n").unwrap();
+        let empty = load("", &[("TIDEGATE_AUTH__JWT_SECRET_FILE", path.as_str())]).unwrap_err();
+        assert!(empty.to_string().contains("the secret file is empty"), "{empty}");
+        std::fs::remove_file(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_refused_and_those_of_others_are_left_alone() {
+        let failure = load("", &[("TIDEGATE_LIMITS_CONNECTIONS_PER_USER", "1")]).unwrap_err().to_string();
+        assert!(failure.contains("two underscores") && failure.contains("TIDEGATE_LIMITS_"), "{failure}");
+        assert!(load("", &[("TIDEGATE_CONFIG", "x"), ("TIDEGATE_TOKEN", "x"), ("HOME", "x")]).is_ok());
+    }
+
+    #[test]
+    fn what_serve_would_stumble_over_is_found_by_the_check() {
+        for (text, problem) in [
+            ("[auth]\nchallenge_minutes = 0\n", "a challenge of 0 minutes"),
+            ("[market]\nsource = \"foo\"\n", "unknown market `foo`"),
+            ("[market]\nsymbols = [\"BTCUSDT\", \"BTCUSDT\"]\n", "BTCUSDT is named twice"),
+            ("[log]\nfilter = \"foo=bar=baz\"\n", "log.filter"),
+            ("[server]\npublic_url = \"not a url\"\n", "`not a url`, is not the address of a page"),
+            ("[limits]\nmax_message_bytes = 99999999\n", "limits.max_message_bytes is 99999999"),
+        ] {
+            let failure = load(text, &[]).unwrap().check().unwrap_err().to_string();
+            assert!(failure.contains(problem), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_secret_is_not_shown() {
+        let failure = load("[auth]\njwt_secert = \"MARKER\"\n", &[]).unwrap_err().to_string();
+        assert!(failure.contains("unknown field `jwt_secert`") && !failure.contains("MARKER"), "{failure}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod signals;
 mod tail;
 mod tuning;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,7 +78,10 @@ impl Cli {
 
 /// The configuration before flags.
 fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
-    Config::load(file, std::env::vars())
+    // A variable that is not text can be no setting of ours; other programs may have such.
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    Config::load(file, std::env::vars_os().filter_map(text))
 }
 
 /// A flag that makes no sense together with others.
