@@ -58,32 +58,76 @@ pub async fn run(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
-    config.check()?;
-    let opened = open_market(&config).await?;
-    let (stop, stopping) = watch::channel(false);
-    let (app, pipelines) = build(config, opened, stopping.clone()).await?;
-    let mut tasks = JoinSet::new();
-    for pipeline in pipelines {
-        tasks.spawn(pipeline.run());
+    Gateway::open(config).await?.serve(listener, shutdown).await
+}
+
+/// A gateway whose market is open and whose strategies are ready, so that it can say what it offers.
+#[derive(Debug)]
+pub struct Gateway {
+    app: Arc<App>,
+    pipelines: Vec<Pipeline>,
+    stop: watch::Sender<bool>,
+}
+
+impl Gateway {
+    /// Opens the market and computes the signals of the last hours.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used, or a market that cannot be opened.
+    pub async fn open(config: Config) -> Result<Self, Failure> {
+        config.check()?;
+        let opened = open_market(&config).await?;
+        let (stop, stopping) = watch::channel(false);
+        let (app, pipelines) = build(config, opened, stopping).await?;
+        Ok(Self { app, pipelines, stop })
     }
-    let address = listener.local_addr().ok();
-    tracing::info!(address = address.map(tracing::field::display), "ready");
-    let router = router::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move {
-        shutdown.await;
-        tracing::info!("stopping: connections are asked to leave");
-        let _ = stop.send(true);
-    };
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
-    // An idle keep-alive connection would hold the graceful end up for ever.
-    tokio::select! {
-        served = serving.into_future() => served.map_err(|error| {
-            Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
-        })?,
-        () = drained(&app, stopping) => {}
+
+    /// The markets that it has feeds of.
+    #[must_use]
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.app.rules.symbols
     }
-    tracing::info!("stopped");
-    Ok(())
+
+    /// Where its market data comes from, in words.
+    #[must_use]
+    pub fn market(&self) -> &str {
+        &self.app.markets.description
+    }
+
+    /// Serves until `shutdown` completes, then asks every connection to leave.
+    ///
+    /// # Errors
+    /// A listener that fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), Failure> {
+        let Self { app, pipelines, stop } = self;
+        let mut tasks = JoinSet::new();
+        for pipeline in pipelines {
+            tasks.spawn(pipeline.run());
+        }
+        let address = listener.local_addr().ok();
+        tracing::info!(address = address.map(tracing::field::display), "ready");
+        let router = router::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+        let stopping = app.stopping.clone();
+        let stopped = async move {
+            shutdown.await;
+            tracing::info!("stopping: connections are asked to leave");
+            let _ = stop.send(true);
+        };
+        let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
+        // An idle keep-alive connection would hold the graceful end up for ever.
+        tokio::select! {
+            served = serving.into_future() => served.map_err(|error| {
+                Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
+            })?,
+            () = drained(&app, stopping) => {}
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 /// Opening reads files and computes candles: not on a thread that serves sockets.

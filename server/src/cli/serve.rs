@@ -5,19 +5,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use tidegate_protocol::Symbol;
+use tidegate_protocol::{Strategy, Symbol};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::usage;
-use crate::config::{Config, LogConfig, LogFormat, Secret};
+use crate::Gateway;
+use crate::config::{Config, LimitsConfig, LogConfig, LogFormat, Secret};
 use crate::failure::{Exit, Failure};
 
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Simulated market, random secret, loopback only: to try it out
+    /// To try it out: loopback only; a secret is made for this run where none is configured
     #[arg(long)]
     demo: bool,
 
@@ -86,11 +87,16 @@ impl Serve {
     }
 }
 
-async fn serve(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
+async fn serve(mut config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
     let listener = bind(config.server.listen).await?;
     let address = listener.local_addr().unwrap_or(config.server.listen);
-    banner(&config, file, address);
-    crate::run(config, listener, shutdown()).await
+    // What wallets sign names the port that was found free.
+    config.server.listen = address;
+    let warnings = config.warnings();
+    let limits = config.limits.clone();
+    let gateway = Gateway::open(config).await?;
+    banner(&gateway, &limits, &warnings, file, address);
+    gateway.serve(listener, shutdown()).await
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
@@ -117,26 +123,34 @@ async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 /// What an operator wants to know at the start, on standard output: the log goes to standard error.
-fn banner(config: &Config, file: Option<PathBuf>, address: SocketAddr) {
-    let limits = &config.limits;
-    let symbols: Vec<_> = config.market.symbols.iter().map(Symbol::as_str).collect();
-    let symbols = if symbols.is_empty() { "those of the source".to_owned() } else { symbols.join(", ") };
+fn banner(
+    gateway: &Gateway,
+    limits: &LimitsConfig,
+    warnings: &[String],
+    file: Option<PathBuf>,
+    address: SocketAddr,
+) {
+    let symbols: Vec<_> = gateway.symbols().iter().map(Symbol::as_str).collect();
+    let strategies = Strategy::ALL.map(Strategy::as_str).join(", ");
     let configuration = file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
-    let text = format!(
+    let mut text = format!(
         "tidegate {version}\n\
          configuration  {configuration}, environment, flags\n\
-         market         {source}, speed {speed}, symbols: {symbols}\n\
+         market         {market}\n\
+         feeds          {strategies} of {symbols}\n\
          limits         {connections} connections per user, {messages} messages per minute, \
-         {subscriptions} subscriptions per connection\n\
-         websocket      ws://{address}/ws\n\
-         open           http://{address}/\n",
+         {subscriptions} subscriptions per connection\n",
         version = env!("CARGO_PKG_VERSION"),
-        source = config.market.source,
-        speed = config.market.speed,
+        market = gateway.market(),
+        symbols = symbols.join(", "),
         connections = limits.connections_per_user,
         messages = limits.messages_per_minute,
         subscriptions = limits.subscriptions_per_connection,
     );
+    for warning in warnings {
+        text += &format!("warning        {warning}\n");
+    }
+    text += &format!("websocket      ws://{address}/ws\nopen           http://{address}/\n");
     // Nobody reads it when standard output is closed: that is no reason to stop.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
