@@ -29,6 +29,6 @@ pub async fn serve(uri: Uri) -> Response {
             (headers, file.data).into_response()
         }
         None if path == "index.html" => (StatusCode::NOT_FOUND, Html(NOT_BUILT)).into_response(),
-        None => crate::http::not_found(),
+        None => crate::http::not_found().await,
     }
 }

@@ -4,11 +4,14 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::body::Bytes;
+use axum::extract::{self, FromRequest, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tidegate_protocol::{ErrorCode, Feed, HISTORY_PER_FEED, MAX_ID, Strategy, Symbol};
 use tidegate_strategy::{Candle, MINUTE_MS, Signal, resample};
@@ -57,9 +60,66 @@ impl IntoResponse for ApiError {
 }
 
 /// No endpoint and no file has this path.
-pub fn not_found() -> Response {
+pub async fn not_found() -> Response {
     ApiError::new(StatusCode::NOT_FOUND, ErrorCode::InvalidMessage, "there is nothing at this address")
         .into_response()
+}
+
+/// The path has an endpoint, but not for this method.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::InvalidMessage,
+        "this address does not take this method: see the header `allow`",
+    )
+}
+
+/// The parameters of a query; those that cannot be read are answered like every error.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = extract::Query::from_request_parts(parts, state).await;
+        let extract::Query(query) = read.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        Ok(Self(query))
+    }
+}
+
+/// The variable parts of a path; those that cannot be read are answered like every error.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = extract::Path::from_request_parts(parts, state).await;
+        let extract::Path(path) = read.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        Ok(Self(path))
+    }
+}
+
+/// A body as it came, if it is not too large.
+#[derive(Debug)]
+pub struct Body(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let read = Bytes::from_request(request, state).await;
+        let bytes = read.map_err(|rejection| {
+            ApiError::new(
+                rejection.status(),
+                ErrorCode::InvalidMessage,
+                "the body is too large, or was cut off",
+            )
+        })?;
+        Ok(Self(bytes))
+    }
 }
 
 /// `GET /health`.

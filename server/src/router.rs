@@ -7,7 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
@@ -18,7 +18,7 @@ const BODY_MAX_BYTES: usize = 16 * 1_024;
 
 /// What the dashboard may load and whom it may talk to.
 const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
-img-src 'self' data:; font-src 'self'; connect-src 'self' ws: wss:; manifest-src 'self'; base-uri 'none'; \
+img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
 form-action 'none'; frame-ancestors 'none'";
 
 /// The gateway's endpoints.
@@ -36,6 +36,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/perps/range-trading-indicator", get(http::range_trading_indicator))
         .route("/api/signals/{strategy}/{symbol}", get(http::signals))
         .route("/api/outcomes/{strategy}/{symbol}", get(http::outcomes))
+        .route("/api/{*path}", any(http::not_found))
+        .method_not_allowed_fallback(http::method_not_allowed)
         .fallback(get(dashboard::serve))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -92,6 +92,16 @@ async fn a_request_that_is_not_valid_is_told_why() {
         ),
         ("/api/nothing", 404, "there is nothing at this address"),
     ];
+    assert_eq!(gateway.post("/api/nothing", "{}").await.0, 404);
+    for (path, status) in [
+        ("/api/perps/klines?symbol=A&symbol=B", 400),
+        ("/api/signals/%ff/BTCUSDT", 400),
+        ("/api/auth/challenge", 405),
+    ] {
+        let (found, error) = gateway.get(path).await;
+        assert_eq!(found, status, "{path}");
+        assert!(error["code"].is_string() && error["error"].is_string(), "{path}: {error}");
+    }
     for (path, status, text) in table {
         let (found, error) = gateway.get(path).await;
         assert_eq!((found, error["error"].as_str()), (status, Some(text)), "{path}");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use alloy_primitives::Address;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
@@ -17,7 +16,7 @@ use tidegate_protocol::ErrorCode;
 use super::wallet::{masked, parse_address};
 use crate::app::App;
 use crate::clock::{iso, wall_ms};
-use crate::http::ApiError;
+use crate::http::{ApiError, Body};
 
 /// What every wallet that signs in may do.
 const ROLES: [&str; 1] = ["user"];
@@ -41,7 +40,7 @@ struct VerifyRequest {
 pub async fn challenge(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Bytes,
+    Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let request: ChallengeRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
@@ -65,7 +64,7 @@ pub async fn challenge(
 ///
 /// # Errors
 /// A body that is not valid; anything wrong with the answer itself gets one and the same error.
-pub async fn verify(State(app): State<Arc<App>>, body: Bytes) -> Result<Json<Value>, ApiError> {
+pub async fn verify(State(app): State<Arc<App>>, Body(body): Body) -> Result<Json<Value>, ApiError> {
     let request: VerifyRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
     if !answered(&app, address, request).await {
