@@ -21,6 +21,8 @@ use crate::failure::Failure;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Times above this are in microseconds: newer files of the exchange have them.
 const MICROSECONDS_FROM: u64 = 100_000_000_000_000;
+/// From open time to close time of a candle of one minute: to its last milli- or microsecond, or to its end.
+const CANDLE_LASTS: [u64; 4] = [59_999, 60_000, 59_999_999, 60_000_000];
 /// Most decimals that a price step is taken from.
 pub(super) const DECIMALS_MAX: u32 = 8;
 
@@ -263,7 +265,10 @@ fn parse(reader: impl BufRead) -> Result<CandleFile, Problem> {
     for line in reader.lines() {
         line_number += 1;
         let problem = |reason: String| Problem { line: line_number, reason };
-        let line = line.map_err(|error| problem(format!("the file ends in the middle: {error}")))?;
+        let line = line.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => problem(format!("it cannot be read as text: {error}")),
+            _ => problem(format!("the file ends in the middle: {error}")),
+        })?;
         let line = line.trim_end_matches('\r');
         let heading = line_number == 1 && line.starts_with(|first: char| first.is_ascii_alphabetic());
         if line.is_empty() || heading {
@@ -304,6 +309,11 @@ fn candle(line: &str) -> Result<(Candle, u32), String> {
         volume: number("volume", volume)?,
     };
     candle.check().map_err(|refusal| refusal.to_string())?;
+    let close_time: Option<u64> = columns.get(6).and_then(|text| text.trim().parse().ok());
+    let lasts = close_time.map(|close_time| close_time.saturating_sub(time));
+    if lasts.is_some_and(|lasts| !CANDLE_LASTS.contains(&lasts)) {
+        return Err("it is not a candle of one minute, by its close_time".into());
+    }
     Ok((candle, prices.iter().map(|price| decimals_of(price)).max().unwrap_or(0)))
 }
 
@@ -382,6 +392,7 @@ mod tests {
             assert_eq!(file.tick.decimals(), 2);
         }
         let micro = FIRST.replace("1735689600000,", "1735689600000000,");
+        let micro = micro.replace("1735689659999", "1735689659999999");
         assert_eq!(parse(micro.as_bytes()).unwrap().candles[0].open_time_ms, 1_735_689_600_000);
     }
 
@@ -399,6 +410,8 @@ mod tests {
         assert!(line("1735689660000,1,2,0.5,0,5").1.contains("not a positive number"));
         assert!(line("1735689660000,1,0.9,0.5,1,5").1.contains("outside its low and high"));
         assert!(line("1735689660001,1,2,0.5,1,5").1.contains("whole minute"));
+        let five = "1735689660000,1,2,0.5,1,5,1735689959999";
+        assert_eq!(line(five).1, "it is not a candle of one minute, by its close_time");
         assert_eq!(problem(""), (1, "there is no candle in it".into()));
         assert_eq!(problem(HEADER), (1, "there is no candle in it".into()));
     }
