@@ -116,7 +116,9 @@ impl Momentum {
         let score = u32::try_from(layers.len()).expect("seven layers at most");
         let advice = match self.obstacle(direction, view, &layers) {
             Some(why) => {
-                Advice::neutral(format!("{one}TREND {one}/{four} but no entry: {why}. Waiting for setup."))
+                let why = why.as_str();
+                let waiting = ". Waiting for setup.";
+                Advice::neutral(text![one, "TREND ", one, "/", four, " but no entry: ", why, waiting])
             }
             None => self.entry(direction, view, &layers, score),
         };
