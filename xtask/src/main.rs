@@ -5,6 +5,7 @@ mod chromium;
 mod dashboard;
 mod demo;
 mod npm;
+mod pictures;
 mod shell;
 mod test;
 mod toolchain;
@@ -34,6 +35,8 @@ enum Command {
     Dashboard,
     /// Writes the TypeScript types of the protocol.
     Bindings(bindings::Arguments),
+    /// Draws the pictures of docs/strategies.md from what the strategies say.
+    Pictures,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Wasm(arguments) => wasm::run(&arguments),
         Command::Dashboard => dashboard::run(),
+        Command::Pictures => pictures::run(),
         Command::Bindings(arguments) => bindings::run(&arguments),
     };
     match result {

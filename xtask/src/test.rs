@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::npm::npm;
 use crate::shell::{self, Steps, cargo, debug_folder, root};
 use crate::toolchain::WASM_TARGET;
-use crate::{chromium, dashboard, toolchain, wasm};
+use crate::{chromium, dashboard, pictures, toolchain, wasm};
 
 /// The only crate that is not compiled for this machine.
 const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
@@ -56,7 +56,8 @@ fn clippy() -> Result<()> {
 /// With the server's binary for the tests in Node.js and in the browser, in the same features as the tests: one
 /// compilation serves both.
 fn rust_tests() -> Result<()> {
-    shell::run(cargo(["test"]).args(NOT_NATIVE))?;
+    // Many tests mostly wait: for a deadline, a socket, the next signal.
+    shell::run(cargo(["test"]).args(NOT_NATIVE).env("RUST_TEST_THREADS", "8"))?;
     shell::run(cargo(["build"]).args(NOT_NATIVE))
 }
 
@@ -100,7 +101,9 @@ fn generated_files() -> Result<()> {
         println!("   not a git checkout: skipped");
         return Ok(());
     }
+    pictures::draw()?;
     let mut git = Command::new("git");
-    git.args(["diff", "--exit-code", "--stat", "--", "npm/src/generated", "Cargo.lock"]).current_dir(root());
+    git.args(["diff", "--exit-code", "--stat", "--", "npm/src/generated", "docs/images", "Cargo.lock"])
+        .current_dir(root());
     shell::run(&mut git)
 }
