@@ -131,3 +131,101 @@ async fn while_the_connection_is_away_what_is_due_waits_for_it() {
     sleep_until(rig.started + Duration::from_secs(75)).await;
     assert_eq!(rig.said()[1], (60, false), "but not for ever");
 }
+
+/// A market of one candle a minute; a third of the minutes calm, some of them wild.
+fn random_candles(seed: u64, count: usize) -> Vec<Candle> {
+    let mut state = seed | 1;
+    // Marsaglia's xorshift: the property is about any candles, not about good randomness.
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    };
+    let mut price = 100.0;
+    let mut candle = |minute: usize| {
+        let scale = if minute % 97 < 4 { 0.01 } else { 0.001 };
+        let round = |price: f64| (price * 100.0).round() / 100.0;
+        let (open, close) = (price, round(price * (1.0 + random() * scale)));
+        let high = round(open.max(close) * (1.0 + random().abs() * scale));
+        let low = round(open.min(close) * (1.0 - random().abs() * scale));
+        price = close;
+        let open_time_ms = START_MS + minute as u64 * MINUTE_MS;
+        Candle { open_time_ms, open, high, low, close, volume: 10.0 + random() * 8.0 }
+    };
+    (0..count).map(&mut candle).collect()
+}
+
+/// Runs events through a pipeline, each `late(index)` milliseconds after it happened, on virtual time.
+fn through_a_pipeline(
+    events: Vec<MarketEvent>,
+    quiet_minutes: QuietMinutes,
+    late: impl Fn(usize) -> u64 + Send + 'static,
+) -> Vec<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(async move {
+        let symbol: Symbol = "AAUSDT".parse().unwrap();
+        let clock = MarketClock::new(i64::try_from(START_MS).unwrap(), 1.0);
+        let events = stream::iter(events.into_iter().enumerate()).then(move |(index, event)| {
+            let due_ms = event.time_ms() + late(index);
+            async move {
+                sleep_until(clock.instant_of(i64::try_from(due_ms).unwrap())).await;
+                event
+            }
+        });
+        let source = Source {
+            symbol,
+            tick: TickSize::new(1, 2).unwrap(),
+            past: Vec::new(),
+            recent: Vec::new(),
+            events: events.boxed(),
+            repair: None,
+            quiet_minutes,
+        };
+        let feeds = Strategy::ALL.map(|strategy| Feed { symbol, strategy });
+        let hub = Arc::new(Hub::new(feeds));
+        let markets = Arc::new(Markets::new("a test".into(), &[symbol]));
+        Pipeline::new(source, Parameters::default(), clock, Arc::clone(&hub), markets).unwrap().run().await;
+        feeds.map(|feed| hub.history(feed, None, 512)).into()
+    })
+}
+
+mod same {
+    use proptest::prelude::*;
+    use tidegate_protocol::Strategy;
+
+    use super::*;
+    use crate::market::replay::Replayed;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(6))]
+
+        #[test]
+        fn live_replay_and_backtest_say_the_same_byte_for_byte(seed in any::<u64>()) {
+            let (symbol, tick) = ("AAUSDT".parse().unwrap(), TickSize::new(1, 2).unwrap());
+            let candles = random_candles(seed, 1_900);
+            let backtest = Replayed::new(symbol, tick, candles.clone());
+            let mut said: Vec<Vec<String>> = vec![Vec::new(); 3];
+            let mut prev = [0; 3];
+            for evaluation in backtest.flat_map(|minute| minute.evaluations).filter(|said| said.send) {
+                let index = Strategy::ALL.iter().position(|of| *of == evaluation.strategy).unwrap();
+                let (feed, seq) = (Feed { symbol, strategy: evaluation.strategy }, evaluation.time_ms);
+                said[index].push(message(feed, seq, prev[index], evaluation.body).to_json());
+                prev[index] = seq;
+            }
+            let kept: Vec<Vec<String>> =
+                said.into_iter().map(|all| all[all.len().saturating_sub(512)..].to_vec()).collect();
+            prop_assert!(kept.iter().all(|said| !said.is_empty()));
+            let events: Vec<_> = candles
+                .iter()
+                .flat_map(|candle| [MarketEvent::halfway(candle, tick), MarketEvent::closed(*candle)])
+                .collect();
+            let replay = through_a_pipeline(events.clone(), QuietMinutes::Flat, |_| 0);
+            let live = through_a_pipeline(events, QuietMinutes::Refill, move |index| {
+                seed.wrapping_mul(index as u64 | 1) % 900
+            });
+            prop_assert_eq!(&replay, &kept);
+            prop_assert_eq!(&live, &kept);
+        }
+    }
+}
