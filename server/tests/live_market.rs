@@ -17,7 +17,7 @@ use tidegate_strategy::{Candle, Counts, Engine, MINUTE_MS, MarketEvent, Paramete
 use tokio::time::timeout;
 
 use crate::command_line::{Folder, tidegate};
-use crate::support::exchange::{Cut, Exchange, Faults};
+use crate::support::exchange::{Cut, Exchange, Faults, OTHER_MARKETS};
 use crate::support::recording::{Line, Recording, Trade, line, shared_path};
 use crate::support::{Gateway, config};
 
@@ -339,4 +339,18 @@ async fn a_silent_market_makes_every_strategy_neutral_and_says_why() {
         }
     }
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_holds_a_hundred_markets_and_more_take_more_connections() {
+    let exchange = Exchange::start(Recording::synthetic(1), Faults::default(), 1.0).await;
+    let symbols: Vec<_> = (0..OTHER_MARKETS).map(|number| format!("A{number}USDT")).collect();
+    let symbols: Vec<_> = symbols.iter().map(String::as_str).chain(["BTCUSDT"]).collect();
+    let mut opened = open(&exchange, &symbols, Rules::default()).await.unwrap();
+    assert_eq!(opened.sources.len(), 150);
+    let source = opened.sources.last_mut().unwrap();
+    assert!(timeout(Duration::from_secs(10), source.events.next()).await.expect("in time").is_some());
+    while exchange.handshakes() < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

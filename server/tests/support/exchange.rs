@@ -21,6 +21,9 @@ use tokio::time::sleep_until;
 
 use super::recording::Recording;
 
+/// Markets `A0USDT`, `A1USDT`, … that are listed beside the one that is played.
+pub const OTHER_MARKETS: usize = 149;
+
 /// Every connection ends at the first time, and none is accepted before the second.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
@@ -109,10 +112,13 @@ async fn time(State(state): State<Arc<Shared>>) -> Json<Value> {
 }
 
 async fn info() -> Json<Value> {
-    Json(
-        json!({"timezone": "UTC", "symbols": [{"symbol": "BTCUSDT", "status": "TRADING", "pricePrecision": 2,
-        "filters": [{"filterType": "PRICE_FILTER", "minPrice": "556.80", "tickSize": "0.10"}]}]}),
-    )
+    let others = (0..OTHER_MARKETS).map(|number| format!("A{number}USDT"));
+    let market = |symbol: String| {
+        json!({"symbol": symbol, "status": "TRADING", "pricePrecision": 2,
+        "filters": [{"filterType": "PRICE_FILTER", "minPrice": "556.80", "tickSize": "0.10"}]})
+    };
+    let symbols: Vec<Value> = std::iter::once("BTCUSDT".to_owned()).chain(others).map(market).collect();
+    Json(json!({"timezone": "UTC", "symbols": symbols}))
 }
 
 fn parameter(parameters: &HashMap<String, String>, name: &str, default: u64) -> u64 {
@@ -182,7 +188,9 @@ async fn stream(
     Query(query): Parameters,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    assert_eq!(query["streams"], "btcusdt@kline_1m/btcusdt@aggTrade");
+    let streams: Vec<_> = query["streams"].split('/').collect();
+    assert!(streams.len() <= 200 && streams.len().is_multiple_of(2), "{} streams", streams.len());
+    assert!(streams[0].ends_with("usdt@kline_1m") && streams[1].ends_with("usdt@aggTrade"));
     let handshake = state.handshakes.fetch_add(1, Ordering::Relaxed);
     if let Some(status) = state.faults.refusals.get(handshake) {
         return (*status, [(RETRY_AFTER, "1")]).into_response();

@@ -12,19 +12,20 @@ pub(super) mod rest;
 mod tap;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Uri;
 use futures_util::{FutureExt, StreamExt, stream};
 use tidegate_protocol::Symbol;
 use tidegate_strategy::{Candle, MarketEvent, QuietMinutes, TickSize};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use self::lane::Lane;
 use self::link::Link;
 use self::message::Kind;
 use self::plan::Rules;
-use self::rest::{KLINES_MAX, Rest, RestError};
+use self::rest::{KLINES_MAX, Markets, Rest, RestError};
 pub use self::tap::Tap;
 use super::{Opened, PAST_EVALUATED, Repair, Source};
 use crate::clock::{MarketClock, wall_ms};
@@ -38,7 +39,12 @@ pub const MARKET_WS_URL: &str = "wss://fstream.binance.com/market";
 /// The market that is followed when none is named.
 const DEFAULT_SYMBOL: &str = "BTCUSDT";
 /// Exchanges allow 200 streams a connection, and a market needs two.
-const SYMBOLS_MAX: usize = 100;
+const SYMBOLS_PER_CONNECTION: usize = 100;
+/// More would take too many requests to begin with, and to come back after a cut.
+const SYMBOLS_MAX: usize = 500;
+/// Between groups of markets beyond the second. The past of a hundred markets costs 1,000 of the 2,400 that
+/// exchanges allow a minute.
+const GROUP_PAUSE: Duration = Duration::from_secs(30);
 /// A host whose clock is further off than this is told.
 const CLOCK_OFF_MS: i64 = 1_000;
 
@@ -111,40 +117,54 @@ pub async fn open(
     let unusable = |error: RestError| unusable(endpoints, &error);
     let clock = clock(&rest, speed).await.map_err(unusable)?;
     let markets = rest.markets().await.map_err(unusable)?;
-    let (whole, is_whole) = watch::channel(false);
-    let (mut sources, mut lanes) = (Vec::new(), Vec::new());
-    for symbol in symbols {
-        let tick = markets.tick(symbol).map_err(|what| {
-            Failure::configuration(
-                "TG-MKT-008",
-                what,
-                format!("take {symbol} out of --symbols and market.symbols, or name another exchange"),
-            )
-        })?;
-        let mut candles = rest.newest_candles(symbol).await.map_err(unusable)?;
-        let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
-        candles.retain(|candle| candle.close_time_ms() <= now_ms);
-        let (sender, events) = mpsc::channel(rules.queue);
-        // Of a market without any past, nothing before the start is missing.
-        let closed_until_ms = candles.last().map_or(now_ms, Candle::close_time_ms);
-        lanes.push(Lane::new(symbol, sender, closed_until_ms));
-        sources.push(source(symbol, tick, candles, events, repair(rest.clone(), symbol, is_whole.clone())));
+    let (mut sources, mut links) = (Vec::new(), Vec::new());
+    for (group, index) in symbols.chunks(SYMBOLS_PER_CONNECTION).zip(0..) {
+        if index > 1 {
+            sleep(GROUP_PAUSE).await;
+        }
+        let (whole, is_whole) = watch::channel(false);
+        let mut lanes = Vec::new();
+        for &symbol in group {
+            let tick = tick(&markets, symbol)?;
+            let mut candles = rest.newest_candles(symbol).await.map_err(unusable)?;
+            let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
+            candles.retain(|candle| candle.close_time_ms() <= now_ms);
+            let (sender, events) = mpsc::channel(rules.queue);
+            // Of a market without any past, nothing before the start is missing.
+            let closed_until_ms = candles.last().map_or(now_ms, Candle::close_time_ms);
+            lanes.push(Lane::new(symbol, sender, closed_until_ms));
+            let repair = repair(rest.clone(), symbol, is_whole.clone());
+            sources.push(source(symbol, tick, candles, events, repair));
+        }
+        links.push(Link {
+            address: streams(&endpoints.market_ws, &lanes),
+            dialer: dialer.clone(),
+            rest: rest.clone(),
+            lanes,
+            tap: tap.clone(),
+            clock,
+            rules,
+            whole,
+            unreadable: [0; Kind::COUNT],
+            heard_at: Instant::now(),
+        });
     }
-    let link = Link {
-        address: streams(&endpoints.market_ws, &lanes),
-        dialer,
-        rest,
-        lanes,
-        tap,
-        clock,
-        rules,
-        whole,
-        unreadable: [0; Kind::COUNT],
-        heard_at: Instant::now(),
-    };
-    tokio::spawn(link.run());
+    // Only now, because events wait until every market is there.
+    for link in links {
+        tokio::spawn(link.run());
+    }
     let host = endpoints.rest.authority().map_or("", |authority| authority.as_str());
     Ok(Opened { sources, clock, description: format!("live market data of {host}") })
+}
+
+fn tick(markets: &Markets, symbol: Symbol) -> Result<TickSize, Failure> {
+    markets.tick(symbol).map_err(|what| {
+        Failure::configuration(
+            "TG-MKT-008",
+            what,
+            format!("take {symbol} out of --symbols and market.symbols, or name another exchange"),
+        )
+    })
 }
 
 fn checked(endpoints: &Endpoints, symbols: &[Symbol], speed: f64) -> Result<Vec<Symbol>, Failure> {
@@ -159,7 +179,7 @@ fn checked(endpoints: &Endpoints, symbols: &[Symbol], speed: f64) -> Result<Vec<
     if symbols.len() > SYMBOLS_MAX {
         return Err(Failure::configuration(
             "TG-MKT-009",
-            format!("{} symbols; {SYMBOLS_MAX} fit on a connection to the exchange", symbols.len()),
+            format!("{} symbols; a node follows at most {SYMBOLS_MAX}", symbols.len()),
             "name fewer in market.symbols, and run another node for the rest",
         ));
     }
@@ -285,7 +305,7 @@ mod tests {
         assert_eq!(checked(&live, &[], 1.0).unwrap(), ["BTCUSDT".parse().unwrap()]);
         let local = Endpoints::of_base("http://127.0.0.1:9000").unwrap();
         assert!(checked(&local, &[], 60.0).is_ok());
-        let many: Vec<Symbol> = (0..101).map(|n| format!("A{n}USDT").parse().unwrap()).collect();
-        assert!(checked(&live, &many, 1.0).unwrap_err().to_string().contains("101 symbols"));
+        let many: Vec<Symbol> = (0..501).map(|n| format!("A{n}USDT").parse().unwrap()).collect();
+        assert!(checked(&live, &many, 1.0).unwrap_err().to_string().contains("501 symbols"));
     }
 }
