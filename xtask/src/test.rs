@@ -53,12 +53,11 @@ fn clippy() -> Result<()> {
     shell::run(cargo(wasm).args(NO_WARNINGS))
 }
 
-/// With the server's binary for the tests in Node.js and in the browser, in the same features as the tests: one
-/// compilation serves both.
+/// The server's binary is a part of its own tests, and what the tests in Node.js and in the browser start too: to
+/// build it alone would compile everything once more, without the features that only tests use.
 fn rust_tests() -> Result<()> {
     // Many tests mostly wait: for a deadline, a socket, the next signal.
-    shell::run(cargo(["test"]).args(NOT_NATIVE).env("RUST_TEST_THREADS", "8"))?;
-    shell::run(cargo(["build"]).args(NOT_NATIVE))
+    shell::run(cargo(["test"]).args(NOT_NATIVE).env("RUST_TEST_THREADS", "8"))
 }
 
 fn documentation() -> Result<()> {
