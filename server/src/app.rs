@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use crate::auth::challenge::Challenges;
+use crate::auth::origin::Origins;
 use crate::auth::token::Tokens;
 use crate::config::Config;
 use crate::hub::Hub;
@@ -23,6 +24,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Challenges that wallets are to answer.
     pub challenges: Challenges,
+    /// Pages that may connect.
+    pub origins: Origins,
     /// Connections per user.
     pub permits: Permits,
     /// Connections of this node: each holds one permit.

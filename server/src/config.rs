@@ -15,6 +15,8 @@ use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
 use tidegate_strategy::Parameters;
 
 pub use self::thresholds::Thresholds;
+use crate::auth::origin;
+use crate::auth::permission::Permissions;
 use crate::failure::Failure;
 use crate::market::Choice;
 use crate::market::binance::{MARKET_WS_URL, REST_URL};
@@ -38,6 +40,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Who may connect.
     pub auth: AuthConfig,
+    /// What each role may do.
+    pub permissions: Permissions,
     /// What one client may do.
     pub limits: LimitsConfig,
     /// Where market data comes from.
@@ -59,11 +63,17 @@ pub struct ServerConfig {
     /// The address that users open, for example `https://signals.example`; it appears in what wallets sign.
     /// Empty: taken from the request on loopback, else from `listen`.
     pub public_url: String,
+    /// Pages that may connect besides the gateway's own, as browsers write them: `https://app.example`.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: String::new() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            allowed_origins: Vec::new(),
+        }
     }
 }
 
@@ -79,6 +89,8 @@ pub struct AuthConfig {
     pub issuer: String,
     /// The `aud` of access tokens.
     pub audience: String,
+    /// Whether a token may be in the URL of a handshake (`?token=`), where proxies may log it.
+    pub query_tokens: bool,
     /// How long an access token lasts, 1 to 15 minutes.
     pub access_token_minutes: u32,
     /// How long a sign-in challenge can be answered, in minutes.
@@ -94,6 +106,7 @@ impl Default for AuthConfig {
             jwt_secret_file: None,
             issuer: "tidegate".into(),
             audience: "tidegate".into(),
+            query_tokens: true,
             access_token_minutes: 15,
             challenge_minutes: 5,
             chain_id: 1,
@@ -399,6 +412,15 @@ impl Config {
                 "set auth.challenge_minutes = 5",
             ));
         }
+        for origin in &self.server.allowed_origins {
+            origin::check(origin).map_err(|problem| {
+                Failure::configuration(
+                    "TG-CFG-012",
+                    format!("server.allowed_origins: `{origin}` is no origin; {problem}"),
+                    "write for example https://app.example",
+                )
+            })?;
+        }
         let url = &self.server.public_url;
         let uri: Option<Uri> = url.parse().ok();
         let is_page = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none();
@@ -682,6 +704,7 @@ mod tests {
             ("[market]\nsymbols = [\"BTCUSDT\", \"BTCUSDT\"]\n", "BTCUSDT is named twice"),
             ("[log]\nfilter = \"foo=bar=baz\"\n", "log.filter"),
             ("[server]\npublic_url = \"not a url\"\n", "`not a url`, is not the address of a page"),
+            ("[server]\nallowed_origins = [\"*\"]\n", "there are no wildcards"),
             ("[limits]\nmax_message_bytes = 99999999\n", "limits.max_message_bytes is 99999999"),
         ] {
             let failure = load(text, &[]).unwrap().check().unwrap_err().to_string();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{self, FromRequest, FromRequestParts, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +17,10 @@ use tidegate_protocol::{ErrorCode, Feed, HISTORY_PER_FEED, MAX_ID, Strategy, Sym
 use tidegate_strategy::{Candle, MINUTE_MS, Signal, resample};
 
 use crate::app::App;
+use crate::auth::Identity;
+use crate::auth::permission::Permission;
+use crate::auth::token::TokenRefused;
+use crate::clock::{iso, wall_ms};
 use crate::outcomes::{FEE_MAX_PERCENT, Report};
 use crate::refusal::Refusal;
 
@@ -125,6 +129,58 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 /// `GET /health`.
 pub async fn health() -> Json<Value> {
     Json(json!({ "status": "ok" }))
+}
+
+/// `GET /ws/stats`: who is connected, in numbers; for roles with `system.monitor`.
+///
+/// # Errors
+/// No token, a token that is not valid, or one whose roles do not allow it.
+pub async fn stats(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
+    let identity = bearer(&app, &headers)?;
+    if !app.rules.permissions.allow(&identity.roles, Permission::SystemMonitor) {
+        return Err(Refusal::Forbidden(Permission::SystemMonitor).into());
+    }
+    let census = app.permits.census();
+    let limit = app.config.limits.connections_per_user;
+    let open = app.config.limits.connections_per_node as usize - app.connections.available_permits();
+    let types = json!({ "plain": census.connections - census.v1, "v1": census.v1 });
+    Ok(Json(json!({
+        "success": true,
+        "stats": {
+            "websocket_manager": {
+                "active_connections": open,
+                "unique_users": census.users,
+                "connection_types": types,
+            },
+            "authentication": {
+                "active_connections": census.connections,
+                "unique_users": census.users,
+                "max_connections_per_user": limit,
+                "connection_types": types,
+            },
+            "security": {
+                "authenticated_connections": census.connections,
+                "unique_authenticated_users": census.users,
+                "max_connections_per_user": limit,
+            },
+        },
+        "timestamp": iso(wall_ms()),
+    })))
+}
+
+/// Whose token is in the `Authorization` header. Cookies do not count: a page could send them without knowing.
+fn bearer(app: &App, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::Unauthenticated) };
+    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
+    let (scheme, token) = token.ok_or(Refusal::InvalidToken)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Refusal::InvalidToken);
+    }
+    app.tokens.verify(token.trim(), wall_ms()).map_err(|refused| match refused {
+        TokenRefused::Expired => Refusal::TokenExpired,
+        TokenRefused::Invalid => Refusal::InvalidToken,
+    })
 }
 
 /// `GET /api/perps/symbols`.

@@ -37,6 +37,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::auth::challenge::Challenges;
+use crate::auth::origin::Origins;
 use crate::auth::token::Tokens;
 use crate::config::{Config, Secret};
 use crate::failure::Failure;
@@ -174,6 +175,7 @@ async fn build(
     let app = App {
         rules: Arc::new(Rules {
             limits: config.limits.announced(),
+            permissions: config.permissions.clone(),
             auth_timeout_seconds: config.limits.auth_timeout_seconds,
             symbols,
             interval_ms: Strategy::ALL
@@ -182,6 +184,7 @@ async fn build(
         }),
         tokens: Tokens::new(&auth.jwt_secret, &auth.issuer, &auth.audience, auth.access_token_minutes),
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
+        origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
         permits: Permits::new(config.limits.connections_per_user),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
         hub,

@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use tidegate_protocol::{CloseCode, CloseReason, ErrorCode, ErrorPayload, shortened};
 
+use crate::auth::permission::Permission;
+
 /// Why something was refused. What the peer sees of it is decided here and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -18,6 +20,12 @@ pub enum Refusal {
     IdentityMismatch,
     /// Credentials in more than one place.
     AmbiguousCredentials,
+    /// A page that is not on the list of origins.
+    ForeignOrigin,
+    /// A token in the URL, where that is switched off.
+    QueryToken,
+    /// What the user's roles do not allow.
+    Forbidden(Permission),
     /// A path that belongs to another user.
     ForeignPath,
     /// The user has so many connections already.
@@ -66,11 +74,11 @@ impl Refusal {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Unauthenticated => ErrorCode::Unauthenticated,
-            Self::InvalidToken | Self::AmbiguousCredentials => ErrorCode::InvalidToken,
+            Self::InvalidToken | Self::AmbiguousCredentials | Self::QueryToken => ErrorCode::InvalidToken,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::AuthTimeout(_) => ErrorCode::AuthTimeout,
             Self::IdentityMismatch => ErrorCode::IdentityMismatch,
-            Self::ForeignPath => ErrorCode::Forbidden,
+            Self::ForeignPath | Self::ForeignOrigin | Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::ConnectionLimit(_) => ErrorCode::ConnectionLimit,
             Self::RateLimited { .. } | Self::Flooding => ErrorCode::RateLimited,
             Self::SubscriptionLimit(_) => ErrorCode::SubscriptionLimit,
@@ -101,6 +109,9 @@ impl Refusal {
                 "The token belongs to another user than this connection: open a new connection for it".into()
             }
             Self::AmbiguousCredentials => "Ambiguous credentials".into(),
+            Self::ForeignOrigin => "Origin not allowed".into(),
+            Self::QueryToken => "Tokens in the URL are switched off: send it in the first message".into(),
+            Self::Forbidden(permission) => format!("Access denied: this needs the permission {permission}"),
             Self::ForeignPath => "Access denied".into(),
             Self::ConnectionLimit(limit) => {
                 format!("Connection limit exceeded: maximum {limit} connections per user")
@@ -168,7 +179,7 @@ impl Refusal {
             Self::Unauthenticated | Self::InvalidToken | Self::TokenExpired => StatusCode::UNAUTHORIZED,
             Self::ConnectionLimit(_) | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NodeFull => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ForeignPath => StatusCode::FORBIDDEN,
+            Self::ForeignPath | Self::ForeignOrigin | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownSymbol { .. } | Self::UnknownStrategy(_) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         }

@@ -25,6 +25,7 @@ form-action 'none'; frame-ancestors 'none'";
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/ws", get(ws::upgrade::any_user))
+        .route("/ws/stats", get(http::stats))
         .route("/ws/{user_id}", get(ws::upgrade::one_user))
         .route("/health", get(http::health))
         .route("/api/auth/challenge", post(auth::http::challenge))

@@ -5,6 +5,7 @@ mod command_line;
 mod follow;
 mod handshake;
 mod http;
+mod identity;
 mod limits;
 mod live_market;
 mod signals;

@@ -118,7 +118,7 @@ fn page_url(app: &App, headers: &HeaderMap) -> String {
     format!("http://{}", host.map_or_else(|| server.listen.to_string(), str::to_owned))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });

@@ -2,6 +2,8 @@
 
 pub mod challenge;
 pub mod http;
+pub mod origin;
+pub mod permission;
 pub mod token;
 pub mod wallet;
 
@@ -12,8 +14,10 @@ use std::sync::Arc;
 pub struct Identity {
     /// The token's subject: the wallet address, EIP-55.
     pub user_id: Arc<str>,
-    /// What the user may do.
+    /// What the user is: the configuration says what each role may do.
     pub roles: Vec<String>,
+    /// The refresh family of the token (`sid`): what is revoked together.
+    pub family: Arc<str>,
     /// When the token expires, in Unix milliseconds.
     pub expires_at_ms: i64,
 }

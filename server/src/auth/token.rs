@@ -126,6 +126,7 @@ impl Tokens {
         Ok(Identity {
             user_id: claims.sub.into(),
             roles: claims.roles,
+            family: claims.sid.into(),
             expires_at_ms: claims.exp.saturating_mul(1_000),
         })
     }

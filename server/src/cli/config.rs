@@ -71,6 +71,8 @@ fn template(secret: &Secret) -> String {
 # listen = "127.0.0.1:8080"
 # The address that users open; it appears in what wallets sign.
 # public_url = "https://signals.example"
+# Other pages that may connect. There are no wildcards.
+# allowed_origins = ["https://app.example"]
 
 [auth]
 # Signs access tokens (HS256). Whoever knows it can be anybody.
@@ -78,9 +80,18 @@ jwt_secret = "{secret}"
 # jwt_secret_file = "/run/secrets/tidegate"     (instead of jwt_secret)
 # issuer = "tidegate"
 # audience = "tidegate"
+# Whether a token may be in the URL, where proxies may log it.
+# query_tokens = true
 # access_token_minutes = 15
 # challenge_minutes = 5
 # chain_id = 1
+
+# What each role may do. Everybody who signs in is a user.
+[permissions]
+# user = ["signals.read", "market.read", "conversation.read", "wallet.read"]
+# moderator = ["signals.read", "market.read", "conversation.read", "wallet.read", "system.monitor"]
+# admin = ["signals.read", "market.read", "conversation.read", "wallet.read", "system.monitor", "system.admin"]
+# service = ["signals.read", "market.read"]
 
 [limits]
 # messages_per_minute = 30
@@ -129,7 +140,8 @@ mod tests {
                     text.lines().find(|line| line.contains(&format!("{name} = "))).unwrap_or_else(|| {
                         panic!("{section}.{name} is missing");
                     });
-                let skip = ["jwt_secret", "public_url", "symbols"].contains(&name.as_str());
+                let skip =
+                    ["jwt_secret", "public_url", "symbols", "allowed_origins"].contains(&name.as_str());
                 assert!(skip || line.contains(&value.to_string()), "{line} should show {value}");
             }
         }

@@ -30,6 +30,7 @@ const RECONNECT_SPREAD_MS: u64 = 5_000;
 #[derive(Debug)]
 pub struct Admission {
     pub(super) session_id: Uuid,
+    pub(super) kind: ClientKind,
     pub(super) only_user: Option<String>,
     pub(super) permit: Option<Permit>,
     pub(super) notices: NoticeSender,
@@ -39,9 +40,14 @@ pub struct Admission {
 
 impl Admission {
     /// A connection that holds a place on the node, and none of a user yet.
-    pub fn new(session_id: Uuid, only_user: Option<String>, place: OwnedSemaphorePermit) -> Self {
+    pub fn new(
+        session_id: Uuid,
+        kind: ClientKind,
+        only_user: Option<String>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         let (notices, inbox) = mpsc::channel(1);
-        Self { session_id, only_user, permit: None, notices, inbox, _place: place }
+        Self { session_id, kind, only_user, permit: None, notices, inbox, _place: place }
     }
 }
 
@@ -108,8 +114,8 @@ where
     E: Faulty,
 {
     /// A connection that has just been upgraded.
-    pub fn new(app: Arc<App>, socket: S, kind: ClientKind, admission: Admission) -> Self {
-        let session = Session::new(admission.session_id, kind, Arc::clone(&app.rules), 0);
+    pub fn new(app: Arc<App>, socket: S, admission: Admission) -> Self {
+        let session = Session::new(admission.session_id, admission.kind, Arc::clone(&app.rules), 0);
         let stopping = app.stopping.clone();
         Self {
             app,
@@ -159,6 +165,7 @@ where
             Happened::Ready => return self.deliver().await,
             Happened::Deadline => self.session.handle_timeout(now_ms, wall_ms()),
             Happened::Notice(Notice::Replaced) => self.session.handle_replaced(),
+            Happened::Notice(Notice::Revoked) => self.session.handle_revoked(),
             Happened::Stopping => self.session.handle_shutdown(reconnect_after_ms()),
         };
         self.perform(actions).await

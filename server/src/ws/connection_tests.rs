@@ -80,10 +80,13 @@ impl Harness {
         let stalled = Arc::<AtomicBool>::default();
         let wire = Wire { from_client, to_client, stalled: Arc::clone(&stalled) };
         let place = Arc::clone(&self.app.connections).try_acquire_owned().unwrap();
-        let admission = Admission::new(Uuid::now_v7(), None, place);
-        let connection = Connection::new(Arc::clone(&self.app), wire, ClientKind::V1, admission);
+        let admission = Admission::new(Uuid::now_v7(), ClientKind::V1, None, place);
+        let connection = Connection::new(Arc::clone(&self.app), wire, admission);
         let expires_at_ms = wall_ms() + 3_600_000;
-        let verdict = user.map(|user| Ok(Identity { user_id: user.into(), roles: vec![], expires_at_ms }));
+        let verdict = user.map(|user| {
+            let (roles, family) = (vec!["user".into()], "f".into());
+            Ok(Identity { user_id: user.into(), roles, family, expires_at_ms })
+        });
         let task = tokio::spawn(connection.run(verdict));
         Peer { to_server, from_server, stalled, task }
     }
@@ -199,16 +202,22 @@ async fn everything_a_connection_holds_is_given_back() {
     let harness = Harness::new().await;
     let all = harness.app.connections.available_permits();
     let mut peer = harness.connect(None);
-    let token = harness.app.tokens.mint("0xsomebody", &[], wall_ms()).token;
+    let token = harness.app.tokens.mint("0xsomebody", &["user"], wall_ms()).token;
     peer.say(&json!({"type": "authenticate", "token": token,
         "subscriptions": [{"symbol": "BTCUSDT", "strategy": "momentum"}]}));
     for kind in ["authenticated", "connected", "subscribed"] {
         assert_eq!(peer.hear().await["type"], kind);
     }
-    assert_eq!((harness.app.permits.count(), harness.app.connections.available_permits()), (1, all - 1));
+    assert_eq!(
+        (harness.app.permits.census().connections, harness.app.connections.available_permits()),
+        (1, all - 1)
+    );
     drop(peer.to_server);
     peer.task.await.unwrap();
-    assert_eq!((harness.app.permits.count(), harness.app.connections.available_permits()), (0, all));
+    assert_eq!(
+        (harness.app.permits.census().connections, harness.app.connections.available_permits()),
+        (0, all)
+    );
 }
 
 #[tokio::test(start_paused = true)]

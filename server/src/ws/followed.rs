@@ -6,6 +6,7 @@ use tidegate_protocol::{
     Feed, FeedRequest, Limits, RejectedSubscription, Strategy, SubscriptionList, SubscriptionRef, Symbol,
 };
 
+use crate::auth::permission::Permissions;
 use crate::hub::Position;
 use crate::refusal::Refusal;
 
@@ -16,6 +17,8 @@ pub struct Rules {
     pub limits: Limits,
     /// Time to authenticate, in seconds.
     pub auth_timeout_seconds: u32,
+    /// What each role may do.
+    pub permissions: Permissions,
     /// The symbols that are tracked.
     pub symbols: Vec<Symbol>,
     /// Wall-clock milliseconds between two evaluations, by strategy.
@@ -78,6 +81,11 @@ impl Followed {
             return Err(Refusal::NotSubscribed(what));
         }
         Ok(given_up)
+    }
+
+    /// Gives up everything.
+    pub(super) fn give_up_all(&mut self) -> Vec<Feed> {
+        std::mem::take(&mut self.feeds)
     }
 
     /// Every symbol, and the most recently subscribed strategy of each.

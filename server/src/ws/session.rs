@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::followed::{Followed, Rules};
 use crate::auth::Identity;
+use crate::auth::permission::Permission;
 use crate::auth::token::LEEWAY_SECONDS;
 use crate::clock::iso;
 use crate::hub::Position;
@@ -199,8 +200,17 @@ impl Session {
         if first {
             actions.push(Action::Send(self.connected(wall_ms)));
         }
-        if let Some(wanted) = message.and_then(|message| message.subscriptions.as_ref()) {
-            actions.push(self.follow(id, true, wanted));
+        let wanted = message.and_then(|message| message.subscriptions.as_ref());
+        match self.allow(Permission::SignalsRead) {
+            Ok(()) => actions.extend(wanted.map(|wanted| self.follow(id, true, wanted))),
+            // The new token says less than the old one: what it does not allow ends at once.
+            Err(refusal) => {
+                let given_up = self.followed.give_up_all();
+                if wanted.is_some() || !given_up.is_empty() {
+                    actions.push(refuse(id, &refusal));
+                }
+                actions.extend(given_up.into_iter().map(Action::Unfollow));
+            }
         }
         self.sent_at_ms = now_ms;
         actions
@@ -254,6 +264,11 @@ impl Session {
     /// A newer connection took this one's place.
     pub fn handle_replaced(&mut self) -> Vec<Action> {
         vec![self.close(CloseCode::REPLACED, CloseReason::Replaced.as_str())]
+    }
+
+    /// The user signed out, or somebody ended the user's session.
+    pub fn handle_revoked(&mut self) -> Vec<Action> {
+        vec![self.close(CloseCode::UNAUTHENTICATED, CloseReason::SessionRevoked.as_str())]
     }
 
     /// The connection did not take what was written to it.
@@ -346,6 +361,9 @@ impl Session {
     }
 
     fn subscribe(&mut self, id: u64, message: &Subscribe) -> Vec<Action> {
+        if let Err(refusal) = self.allow(Permission::SignalsRead) {
+            return vec![refuse(id, &refusal)];
+        }
         let batch = message.subscriptions.is_some();
         let action = self.follow(id, batch, &message.requests());
         match action {
@@ -353,6 +371,14 @@ impl Session {
                 following.rejected.into_iter().map(|rejected| refuse_item(id, rejected)).collect()
             }
             action => vec![action],
+        }
+    }
+
+    /// Whether the roles in the token allow it.
+    fn allow(&self, permission: Permission) -> Result<(), Refusal> {
+        match &self.phase {
+            Phase::Live(member) if self.rules.permissions.allow(&member.identity.roles, permission) => Ok(()),
+            _ => Err(Refusal::Forbidden(permission)),
         }
     }
 

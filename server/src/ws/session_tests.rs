@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tidegate_protocol::Limits;
 
 use super::*;
+use crate::auth::permission::Permissions;
 
 const WALL_MS: i64 = 1_762_252_200_000;
 const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
@@ -14,6 +15,7 @@ fn rules() -> Arc<Rules> {
     Arc::new(Rules {
         limits: Limits::default(),
         auth_timeout_seconds: 5,
+        permissions: Permissions::default(),
         symbols: ["BTCUSDT", "ETHUSDT"]
             .map(|symbol| symbol.parse().unwrap())
             .into_iter()
@@ -28,7 +30,8 @@ fn anonymous(kind: ClientKind) -> Session {
 }
 
 fn identity(user: &str, lasts_ms: i64) -> Identity {
-    Identity { user_id: user.into(), roles: vec!["user".into()], expires_at_ms: WALL_MS + lasts_ms }
+    let roles = vec!["user".into()];
+    Identity { user_id: user.into(), roles, family: "f".into(), expires_at_ms: WALL_MS + lasts_ms }
 }
 
 /// A session whose token, shown with the handshake, lasts 15 minutes.
@@ -451,4 +454,28 @@ fn a_token_that_is_accepted_just_after_its_end_lasts_as_long_as_clocks_may_diffe
     session.handle_verified(None, Ok(identity(WALLET, -2_000)), 0, WALL_MS);
     assert_eq!(types(&session.handle_timeout(4_999, WALL_MS)), ["token_expiring"]);
     assert!(types(&session.handle_timeout(5_000, WALL_MS))[1].starts_with("close 4002"));
+}
+
+#[test]
+fn t_22_roles_that_a_newer_token_lacks_are_gone_at_once() {
+    let mut session = live(ClientKind::V1);
+    say(&mut session, &json!({"type":"subscribe","symbol":"BTCUSDT","strategy":"scalp"}), 1);
+    let renewal = authenticate(r#"{"type":"authenticate","id":5,"token":"t"}"#);
+    let narrowed = Identity { roles: vec!["nobody".into()], ..identity(WALLET, 900_000) };
+    let actions = session.handle_verified(Some(&renewal), Ok(narrowed), 2, WALL_MS);
+    assert_eq!(types(&actions), ["authenticated", "error", "unfollow BTCUSDT/scalp"]);
+    let refused = only(&say(&mut session, &json!({"type":"subscribe","id":6,"symbol":"BTCUSDT"}), 3));
+    assert_eq!(refused["payload"]["code"], "forbidden");
+    assert_eq!(refused["payload"]["error"], "Access denied: this needs the permission signals.read");
+    let restored = session.handle_verified(Some(&renewal), Ok(identity(WALLET, 900_000)), 4, WALL_MS);
+    assert_eq!(types(&restored), ["authenticated"]);
+    let again = say(&mut session, &json!({"type":"subscribe","symbol":"BTCUSDT"}), 5);
+    assert_eq!(types(&again), ["follow 1"]);
+}
+
+#[test]
+fn a_revoked_session_is_closed_and_told_so() {
+    for (kind, close) in [(ClientKind::V1, "close 4001"), (ClientKind::Plain, "close 1008")] {
+        assert_eq!(types(&live(kind).handle_revoked()), [format!("{close} Session revoked")]);
+    }
 }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse, Response};
-use tidegate_protocol::SUBPROTOCOL;
+use tidegate_protocol::{SUBPROTOCOL, shortened};
 use uuid::Uuid;
 
 use super::connection::{Admission, Connection};
+use super::permits::Applicant;
 use super::session::ClientKind;
 use crate::app::App;
+use crate::auth::origin::Origin;
 use crate::auth::token::TokenRefused;
 use crate::clock::wall_ms;
+use crate::http::ApiError;
 use crate::refusal::Refusal;
 
 /// Sockets are mostly idle: small buffers keep ten thousand of them cheap (the default is 128 KiB each).
@@ -24,6 +27,12 @@ const READ_BUFFER_BYTES: usize = 4 * 1_024;
 const WRITE_BUFFER_MAX_BYTES: usize = 256 * 1_024;
 /// Messages of at least this size are read whole, so that one over the limit gets a proper answer and close code.
 const CODEC_MESSAGE_MAX_BYTES: usize = 1_024 * 1_024;
+
+/// A browser that wants its token checked with the handshake offers a subprotocol of this name and the token,
+/// beside the real one. It is never echoed.
+const BEARER_SUBPROTOCOL: &str = "tidegate.bearer.";
+/// The cookie of pages that keep their token in one.
+const ACCESS_TOKEN_COOKIE: &str = "access_token";
 
 /// `GET /ws`.
 pub async fn any_user(
@@ -58,13 +67,20 @@ fn handshake(
         Err(rejection) => return rejection.into_response(),
     };
     let kind = if upgrade.selected_protocol().is_some() { ClientKind::V1 } else { ClientKind::Plain };
+    let origin = app.origins.judge(headers);
+    if origin == Origin::Refused {
+        let origin = headers.get(ORIGIN).map(|origin| shortened(&String::from_utf8_lossy(origin.as_bytes())));
+        tracing::warn!(origin, "a page that is not on the list of origins tried to connect");
+        return ApiError::from(Refusal::ForeignOrigin).into_response();
+    }
     let Ok(place) = Arc::clone(&app.connections).try_acquire_owned() else {
         return refused(&Refusal::NodeFull);
     };
-    let mut admission = Admission::new(Uuid::now_v7(), only_user, place);
-    let verdict = match Credentials::read(headers, query) {
+    let mut admission = Admission::new(Uuid::now_v7(), kind, only_user, place);
+    let verdict = match Credentials::read(headers, query, origin, app.config.auth.query_tokens) {
         Ok(Credentials { token, session }) => token.map(|token| admission.admit(&app, &token, session)),
-        Err(Refusal::AmbiguousCredentials) => return refused(&Refusal::AmbiguousCredentials),
+        Err(Refusal::ForeignOrigin) => return ApiError::from(Refusal::ForeignOrigin).into_response(),
+        Err(refusal @ (Refusal::AmbiguousCredentials | Refusal::QueryToken)) => return refused(&refusal),
         Err(refusal) => Some(Err(refusal)),
     };
     match &verdict {
@@ -79,7 +95,7 @@ fn handshake(
         .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
         .max_message_size(max_message_bytes)
         .max_frame_size(max_message_bytes)
-        .on_upgrade(move |socket| Connection::new(app, socket, kind, admission).run(verdict))
+        .on_upgrade(move |socket| Connection::new(app, socket, admission).run(verdict))
 }
 
 /// The credentials of a handshake.
@@ -90,7 +106,9 @@ struct Credentials {
 }
 
 impl Credentials {
-    fn read(headers: &HeaderMap, query: &str) -> Result<Self, Refusal> {
+    /// Reads what a handshake shows, in any of the ways but the first message. The cookie, which browsers attach by
+    /// themselves, counts only where nothing else does, and only from a page that may connect.
+    fn read(headers: &HeaderMap, query: &str, origin: Origin, query_tokens: bool) -> Result<Self, Refusal> {
         let mut found = Self::default();
         let mut tokens = Vec::new();
         for value in headers.get_all(AUTHORIZATION) {
@@ -98,8 +116,12 @@ impl Credentials {
             let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             tokens.push(token.map(|(_, token)| token.trim().to_owned()).ok_or(Refusal::InvalidToken)?);
         }
+        let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+        let offered = offered.flat_map(|value| value.split(',')).map(str::trim);
+        tokens.extend(offered.filter_map(|name| name.strip_prefix(BEARER_SUBPROTOCOL)).map(str::to_owned));
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match name {
+                "token" if !query_tokens => return Err(Refusal::QueryToken),
                 "token" => tokens.push(value.to_owned()),
                 // An id that cannot be read names no connection, as one that is gone.
                 "session" => found.session = value.parse().ok(),
@@ -110,8 +132,23 @@ impl Credentials {
             return Err(Refusal::AmbiguousCredentials);
         }
         found.token = tokens.pop();
+        if found.token.is_none()
+            && let Some(token) = cookie(headers)
+        {
+            if origin != Origin::Allowed {
+                return Err(Refusal::ForeignOrigin);
+            }
+            found.token = Some(token.to_owned());
+        }
         Ok(found)
     }
+}
+
+/// The access token among the cookies.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == ACCESS_TOKEN_COOKIE).map(|(_, token)| token)
 }
 
 impl Admission {
@@ -132,11 +169,21 @@ impl Admission {
         {
             return Err(Refusal::ForeignPath);
         }
-        if self.permit.is_none() {
-            let permit =
-                app.permits.acquire(&identity.user_id, self.session_id, self.notices.clone(), replaces);
-            let limit = app.rules.limits.connections_per_user;
-            self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
+        match &self.permit {
+            // Of another user's token, the session says that it changes nothing.
+            Some(permit) if permit.user_id() == &identity.user_id => permit.renew(&identity.family),
+            Some(_) => {}
+            None => {
+                let applicant = Applicant {
+                    session_id: self.session_id,
+                    kind: self.kind,
+                    family: Arc::clone(&identity.family),
+                    notices: self.notices.clone(),
+                };
+                let permit = app.permits.acquire(&identity.user_id, applicant, replaces);
+                let limit = app.rules.limits.connections_per_user;
+                self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
+            }
         }
         Ok(identity)
     }
@@ -149,39 +196,84 @@ fn refused(refusal: &Refusal) -> Response {
         Refusal::TokenExpired => Refusal::InvalidToken.text(),
         _ => refusal.text(),
     };
-    let status =
-        if *refusal == Refusal::AmbiguousCredentials { StatusCode::BAD_REQUEST } else { refusal.status() };
-    (status, text).into_response()
+    (refusal.status(), text).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(authorization: &[&str], query: &str) -> Result<Credentials, Refusal> {
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        for value in authorization {
-            headers.append(AUTHORIZATION, value.parse().unwrap());
+        for (name, value) in pairs {
+            let name: axum::http::HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
         }
-        Credentials::read(&headers, query)
+        headers
+    }
+
+    fn read(pairs: &[(&str, &str)], query: &str) -> Result<Credentials, Refusal> {
+        Credentials::read(&headers(pairs), query, Origin::Allowed, true)
+    }
+
+    const HEADER: (&str, &str) = ("authorization", "Bearer abc");
+    const PROTOCOL: (&str, &str) = ("sec-websocket-protocol", "tidegate.v1, tidegate.bearer.abc");
+    const KEPT: (&str, &str) = ("cookie", "a=b; access_token=abc; c=d");
+
+    #[test]
+    fn t_02_a_token_comes_in_any_one_of_four_ways() {
+        assert_eq!(read(&[], "").unwrap(), Credentials::default());
+        for (pairs, query) in [
+            (&[HEADER][..], ""),
+            (&[("authorization", "bearer abc")], "x=1"),
+            (&[PROTOCOL], ""),
+            (
+                &[
+                    ("sec-websocket-protocol", "tidegate.v1"),
+                    ("sec-websocket-protocol", "tidegate.bearer.abc"),
+                ],
+                "",
+            ),
+            (&[], "x=1&token=abc"),
+            (&[KEPT], ""),
+        ] {
+            assert_eq!(read(pairs, query).unwrap().token.as_deref(), Some("abc"), "{pairs:?} {query}");
+        }
+        assert_eq!(read(&[], "Token=abc").unwrap().token, None, "T-04");
+        assert_eq!(read(&[("cookie", "xaccess_token=abc")], "").unwrap().token, None);
+        assert_eq!(read(&[("authorization", "Basic abc")], ""), Err(Refusal::InvalidToken));
     }
 
     #[test]
-    fn a_token_comes_in_the_header_or_in_the_query_but_not_in_both() {
-        assert_eq!(read(&[], "").unwrap(), Credentials::default());
-        assert_eq!(read(&["Bearer abc"], "").unwrap().token.as_deref(), Some("abc"));
-        assert_eq!(read(&["bearer abc"], "x=1").unwrap().token.as_deref(), Some("abc"));
-        assert_eq!(read(&[], "x=1&token=abc").unwrap().token.as_deref(), Some("abc"));
-        assert_eq!(read(&[], "Token=abc").unwrap().token, None);
-        for (headers, query) in [
-            (&["Bearer a"][..], "token=a"),
-            (&["Bearer a"], "token=b"),
-            (&["Bearer a", "Bearer b"], ""),
+    fn t_03_two_tokens_are_ambiguous_and_a_cookie_beside_one_is_ignored() {
+        for (pairs, query) in [
+            (&[HEADER][..], "token=abc"),
+            (&[HEADER], "token=b"),
+            (&[HEADER, HEADER], ""),
+            (&[HEADER, PROTOCOL], ""),
+            (&[PROTOCOL], "token=abc"),
             (&[], "token=a&token=b"),
         ] {
-            assert_eq!(read(headers, query), Err(Refusal::AmbiguousCredentials));
+            assert_eq!(read(pairs, query), Err(Refusal::AmbiguousCredentials), "{pairs:?} {query}");
         }
-        assert_eq!(read(&["Basic abc"], ""), Err(Refusal::InvalidToken));
+        let beside = [("cookie", "access_token=other"), HEADER];
+        assert_eq!(read(&beside, "").unwrap().token.as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn t_06_a_cookie_counts_only_from_a_page_that_may_connect() {
+        let read = |origin| Credentials::read(&headers(&[KEPT]), "", origin, true);
+        assert!(read(Origin::Allowed).is_ok());
+        assert_eq!(read(Origin::None), Err(Refusal::ForeignOrigin));
+        let header = Credentials::read(&headers(&[KEPT, HEADER]), "", Origin::None, true);
+        assert_eq!(header.unwrap().token.as_deref(), Some("abc"), "without a page, but with its own token");
+    }
+
+    #[test]
+    fn tokens_in_the_url_can_be_switched_off() {
+        let read = |query| Credentials::read(&HeaderMap::new(), query, Origin::None, false);
+        assert_eq!(read("token=abc"), Err(Refusal::QueryToken));
+        assert!(read("session=x").is_ok());
     }
 
     #[test]

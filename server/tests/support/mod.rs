@@ -118,6 +118,12 @@ impl Gateway {
             .await
     }
 
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let host = self.address;
+        self.http(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")).await
+    }
+
     pub async fn post(&self, path: &str, body: &str) -> (u16, Value) {
         self.http(&format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -148,9 +154,12 @@ pub fn token(subject: &str) -> String {
 
 /// The same, issued at another time.
 pub fn token_at(subject: &str, now_ms: i64) -> String {
-    Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15)
-        .mint(subject, &["user"], now_ms)
-        .token
+    token_of(subject, &["user"], now_ms)
+}
+
+/// The same, with these roles.
+pub fn token_of(subject: &str, roles: &[&str], now_ms: i64) -> String {
+    Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15).mint(subject, roles, now_ms).token
 }
 
 /// A socket that speaks JSON.
