@@ -239,12 +239,14 @@ class TidegateClient implements Client, EngineListener {
     // One of the missing: for the history, not for those who follow what is new.
     if (verdict === Verdict.backfill) return;
     const now = Date.now();
+    // The first one was sent because somebody asked, and may be as old as the pause between two.
+    const asked = this.#store.feed(strategy, symbol).signal === null;
     const dueInMs = this.#engine.call((core) => core.dueInMs(feed.handle));
     this.#store.setFeed(strategy, symbol, {
       signal,
       data: dataOf(signal),
       receivedAt: now,
-      latencyMs: this.#clock.latencyMs(signal.seq, now),
+      latencyMs: asked ? null : this.#clock.latencyMs(signal.seq, now),
       nextAt: dueInMs === undefined ? null : now + dueInMs,
     });
     const followers = this.#followers.get(feed);
