@@ -74,7 +74,10 @@ impl Hub {
             tracing::debug!(%feed, seq, prev, "a signal that was published before is left out");
             return;
         }
-        let frame = Utf8Bytes::from(build(prev).to_json());
+        let mut text = build(prev).to_json();
+        // It is kept for hours: what the text has grown beyond its length is not.
+        text.shrink_to_fit();
+        let frame = Utf8Bytes::from(text);
         for follower in &state.followers {
             follower.push(feed, frame.clone());
         }
