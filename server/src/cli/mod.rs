@@ -88,3 +88,28 @@ fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
 fn usage(code: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Failure {
     Failure { exit: Exit::Usage, code, what: what.into(), place: None, fix: fix.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_readme_is_one() {
+        let readme = include_str!("../../../README.md");
+        let commands: Vec<_> = readme.lines().filter(|line| line.starts_with("tidegate ")).collect();
+        assert!(commands.len() >= 6, "{commands:?}");
+        for command in commands {
+            let words = command.split('#').next().unwrap_or_default().split_whitespace();
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{command}: {error}");
+            }
+        }
+    }
+}
