@@ -15,6 +15,9 @@ use crate::Gateway;
 use crate::config::{Config, LimitsConfig, LogConfig, LogFormat, Secret};
 use crate::failure::{Exit, Failure};
 
+/// These write whole frames or headers at their finest level, and tokens are in them.
+const QUIET_LIBRARIES: [&str; 4] = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info", "h2=info"];
+
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -176,6 +179,8 @@ pub(super) fn start_logging(config: &LogConfig) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| {
         Failure::configuration("TG-CFG-008", format!("log filter: {error}"), "use for example info or debug")
     })?;
+    let quiet = QUIET_LIBRARIES.map(|directive| directive.parse().expect("a directive"));
+    let filter = quiet.into_iter().fold(filter, EnvFilter::add_directive);
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
     match config.format {
