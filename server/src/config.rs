@@ -2,6 +2,7 @@
 //!
 //! One struct holds every setting with its default. Unknown keys are errors that show file, line and caret.
 
+mod origins;
 mod thresholds;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
 use tidegate_strategy::Parameters;
 
+pub use self::origins::{Origin, Origins, leaves};
 pub use self::thresholds::Thresholds;
 use crate::auth::origin;
 use crate::auth::permission::Permissions;
@@ -25,6 +27,13 @@ use crate::market::binance::{MARKET_WS_URL, REST_URL};
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
 /// The two ways to give the secret that signs tokens.
 const SECRET_VARIABLES: &str = "TIDEGATE_AUTH__JWT_SECRET";
+/// The names that other gateways have for the same settings.
+const ALIASES: [(&str, &str); 4] = [
+    ("JWT_SECRET", "TIDEGATE_AUTH__JWT_SECRET"),
+    ("CORS_ORIGIN", "TIDEGATE_SERVER__ALLOWED_ORIGINS"),
+    ("MAX_WEBSOCKET_CONNECTIONS", "TIDEGATE_LIMITS__CONNECTIONS_PER_USER"),
+    ("MAX_SYMBOLS_PER_WEBSOCKET", "TIDEGATE_LIMITS__SUBSCRIPTIONS_PER_CONNECTION"),
+];
 /// What else begins so: the file to read, the token of `tidegate tail`, and what the project's own tests use.
 const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "TOKEN", "BIN", "TEST_", "WRITE_BINDINGS"];
 /// Largest message that a client may be allowed to send, in bytes.
@@ -266,27 +275,41 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Failure> {
+        Self::load_with_origins(file, environment).map(|(config, _)| config)
+    }
+
+    /// The same, and where each setting comes from.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with_origins(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Self, Origins), Failure> {
         let mut table = match file {
             Some(path) => read_file(path)?,
             None => toml::Table::new(),
         };
-        let variables: Vec<_> =
-            environment.into_iter().filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
-        let of_secret = |(name, _): &(String, String)| name.starts_with(SECRET_VARIABLES);
-        if variables.iter().any(of_secret)
+        let mut origins = Origins::default();
+        origins.file(&table);
+        let variables = settings_in(environment);
+        if variables.iter().any(|variable| variable.setting.starts_with(SECRET_VARIABLES))
             && let Some(auth) = table.get_mut("auth").and_then(toml::Value::as_table_mut)
         {
             // The secret and the file of it are two ways to say one thing: the environment wins as a whole.
             auth.retain(|key, _| !key.starts_with("jwt_secret"));
+            origins.forget("auth.jwt_secret");
         }
-        for (name, value) in variables {
-            apply_variable(&mut table, &name, &value)?;
+        for variable in variables {
+            if let Some(path) = apply_variable(&mut table, &variable)? {
+                origins.variable(&path, &variable.name);
+            }
         }
         let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
             Failure::configuration("TG-CFG-001", error.message().to_owned(), "see tidegate.toml and --help")
         })?;
         config.read_secret_file()?;
-        Ok(config)
+        Ok((config, origins))
     }
 
     /// Checks what types cannot: lengths, ranges, and settings that do not go together.
@@ -518,12 +541,34 @@ fn hide_values(error: &str) -> String {
     error.lines().map(hide).collect::<Vec<_>>().join("\n")
 }
 
-/// Lays one environment variable over the table: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
-fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<(), Failure> {
-    let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(()) };
+/// An environment variable that may be a setting.
+struct Variable {
+    /// As it is in the environment.
+    name: String,
+    /// The variable of ours that it stands for.
+    setting: String,
+    value: String,
+}
+
+/// The variables that are ours, or other systems' names for the same settings. Ours come last, so that they win.
+fn settings_in(environment: impl IntoIterator<Item = (String, String)>) -> Vec<Variable> {
+    let variable = |(name, value): (String, String)| {
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+        let setting = alias.map_or_else(|| name.clone(), |(_, setting)| (*setting).to_owned());
+        setting.starts_with(ENVIRONMENT_PREFIX).then_some(Variable { name, setting, value })
+    };
+    let mut variables: Vec<_> = environment.into_iter().filter_map(variable).collect();
+    variables.sort_by_key(|variable| variable.name == variable.setting);
+    variables
+}
+
+/// Lays one environment variable over the table, and says where: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
+fn apply_variable(table: &mut toml::Table, variable: &Variable) -> Result<Option<String>, Failure> {
+    let Variable { name, setting, value } = variable;
+    let Some(path) = setting.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(None) };
     let Some((section, _)) = path.split_once("__") else {
         let other = OTHER_VARIABLES.iter().any(|other| path.starts_with(other));
-        return if other { Ok(()) } else { Err(unknown_variable(name)) };
+        return if other { Ok(None) } else { Err(unknown_variable(name)) };
     };
     // Of a market, `TIDEGATE_SYMBOL__BTCUSDT__SCALP__EMA_PERIOD`, the symbol stays as it is.
     let symbol = section.eq_ignore_ascii_case("symbol");
@@ -533,7 +578,7 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
         .map(|(index, key)| if symbol && index == 1 { key.to_owned() } else { key.to_ascii_lowercase() })
         .collect();
     // Text first: a secret of digits stays text. Then whatever TOML makes of it.
-    let mut candidates = vec![toml::Value::String(value.into())];
+    let mut candidates = vec![toml::Value::String(value.clone())];
     candidates.extend(as_toml(value));
     let mut problem = String::new();
     for candidate in candidates {
@@ -542,7 +587,7 @@ fn apply_variable(table: &mut toml::Table, name: &str, value: &str) -> Result<()
         match trial.try_into::<Config>() {
             Ok(_) => {
                 insert(table, &keys, candidate);
-                return Ok(());
+                return Ok(Some(keys.join(".")));
             }
             Err(error) => error.message().clone_into(&mut problem),
         }
@@ -694,6 +739,33 @@ mod tests {
         let failure = load("", &[("TIDEGATE_LIMITS_CONNECTIONS_PER_USER", "1")]).unwrap_err().to_string();
         assert!(failure.contains("two underscores") && failure.contains("TIDEGATE_LIMITS_"), "{failure}");
         assert!(load("", &[("TIDEGATE_CONFIG", "x"), ("TIDEGATE_TOKEN", "x"), ("HOME", "x")]).is_ok());
+    }
+
+    #[test]
+    fn names_of_other_gateways_are_understood_and_ours_win() {
+        let variables = [
+            ("TIDEGATE_LIMITS__CONNECTIONS_PER_USER", "4"),
+            ("MAX_WEBSOCKET_CONNECTIONS", "9"),
+            ("MAX_SYMBOLS_PER_WEBSOCKET", "20"),
+            ("CORS_ORIGIN", "https://a.example,https://b.example"),
+            ("JWT_SECRET", "12345678901234567890123456789012"),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (config, origins) = Config::load_with_origins(None, variables).unwrap();
+        assert_eq!(config.limits.connections_per_user, 4);
+        assert_eq!(config.limits.subscriptions_per_connection, 20);
+        assert_eq!(config.server.allowed_origins.len(), 2);
+        assert_eq!(config.auth.jwt_secret.expose().len(), 32);
+        for (path, origin) in [
+            ("limits.connections_per_user", "environment TIDEGATE_LIMITS__CONNECTIONS_PER_USER"),
+            ("limits.subscriptions_per_connection", "environment MAX_SYMBOLS_PER_WEBSOCKET"),
+            ("auth.jwt_secret", "environment JWT_SECRET"),
+            ("limits.messages_per_minute", "default"),
+        ] {
+            assert_eq!(origins.of(path).to_string(), origin);
+        }
+        let failure = load("", &[("MAX_WEBSOCKET_CONNECTIONS", "many")]).unwrap_err().to_string();
+        assert!(failure.contains("MAX_WEBSOCKET_CONNECTIONS (environment)"), "{failure}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::{DEFAULT_FILE, load};
-use crate::config::{Config, Secret};
+use crate::config::{Config, Origins, Secret, leaves};
 use crate::failure::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -18,7 +18,11 @@ pub(super) enum Verb {
     /// Check file and environment strictly
     Check,
     /// Show every value that is in force, secrets hidden
-    Show,
+    Show {
+        /// And where each comes from
+        #[arg(long)]
+        origin: bool,
+    },
 }
 
 impl Verb {
@@ -30,13 +34,29 @@ impl Verb {
                 println!("the configuration is good");
                 Ok(())
             }
-            Self::Show => {
-                let config = checked(file.as_deref())?;
-                print!("{}", toml::to_string(&config).expect("a configuration is TOML"));
+            Self::Show { origin } => {
+                let (config, origins) = Config::load_with_origins(file.as_deref(), super::environment())?;
+                config.check()?;
+                let table = toml::Table::try_from(&config).expect("a configuration is TOML");
+                if origin {
+                    print!("{}", with_origins(&table, &origins));
+                } else {
+                    print!("{}", toml::to_string(&config).expect("a configuration is TOML"));
+                }
                 Ok(())
             }
         }
     }
+}
+
+/// One setting a line, with its origin beside it.
+fn with_origins(table: &toml::Table, origins: &Origins) -> String {
+    let settings: Vec<_> = leaves(table)
+        .into_iter()
+        .map(|(path, value)| (format!("{path} = {value}"), origins.of(&path)))
+        .collect();
+    let width = settings.iter().map(|(text, _)| text.len()).filter(|width| *width < 60).max().unwrap_or(0);
+    settings.iter().map(|(text, origin)| format!("{text:<width$}  # {origin}\n")).collect()
 }
 
 fn checked(file: Option<&Path>) -> Result<Config, Failure> {

@@ -78,10 +78,14 @@ impl Cli {
 
 /// The configuration before flags.
 fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
-    // A variable that is not text can be no setting of ours; other programs may have such.
+    Config::load(file, environment())
+}
+
+/// The environment, as far as it is text: other programs may have variables that are not, and ours are.
+fn environment() -> impl Iterator<Item = (String, String)> {
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    Config::load(file, std::env::vars_os().filter_map(text))
+    std::env::vars_os().filter_map(text)
 }
 
 /// A flag that makes no sense together with others.
