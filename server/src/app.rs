@@ -6,7 +6,9 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
+use crate::auth::revocation::Revocations;
 use crate::auth::token::Tokens;
+use crate::clock::wall_ms;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::pipeline::Markets;
@@ -26,6 +28,8 @@ pub struct App {
     pub challenges: Challenges,
     /// Pages that may connect.
     pub origins: Origins,
+    /// Sessions that were ended before their tokens.
+    pub revocations: Revocations,
     /// Connections per user.
     pub permits: Permits,
     /// Connections of this node: each holds one permit.
@@ -36,4 +40,14 @@ pub struct App {
     pub markets: Arc<Markets>,
     /// Turns true when the gateway stops.
     pub stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Ends a session: its tokens are refused from now on, and its connections are told to leave.
+    pub fn revoke(&self, family: &str) {
+        // In this order: a connection that is just being admitted looks again once it has its place.
+        self.revocations.add(family, wall_ms());
+        let connections = self.permits.revoke(family);
+        tracing::info!(connections, "a session was revoked");
+    }
 }

@@ -177,10 +177,11 @@ fn bearer(app: &App, headers: &HeaderMap) -> Result<Identity, Refusal> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::InvalidToken);
     }
-    app.tokens.verify(token.trim(), wall_ms()).map_err(|refused| match refused {
+    let identity = app.tokens.verify(token.trim(), wall_ms()).map_err(|refused| match refused {
         TokenRefused::Expired => Refusal::TokenExpired,
         TokenRefused::Invalid => Refusal::InvalidToken,
-    })
+    })?;
+    if app.revocations.contains(&identity.family) { Err(Refusal::InvalidToken) } else { Ok(identity) }
 }
 
 /// `GET /api/perps/symbols`.

@@ -38,6 +38,7 @@ use tokio::task::JoinSet;
 use crate::app::App;
 use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
+use crate::auth::revocation::Revocations;
 use crate::auth::token::Tokens;
 use crate::config::{Config, Secret};
 use crate::failure::Failure;
@@ -185,6 +186,7 @@ async fn build(
         tokens: Tokens::new(&auth.jwt_secret, &auth.issuer, &auth.audience, auth.access_token_minutes),
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
         origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
+        revocations: Revocations::new((i64::from(auth.access_token_minutes) * 60 + 5) * 1_000),
         permits: Permits::new(config.limits.connections_per_user),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
         hub,

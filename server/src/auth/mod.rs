@@ -4,6 +4,7 @@ pub mod challenge;
 pub mod http;
 pub mod origin;
 pub mod permission;
+pub mod revocation;
 pub mod token;
 pub mod wallet;
 

@@ -237,3 +237,28 @@ async fn a_stopping_gateway_says_goodbye_to_every_connection() {
     }
     assert!(waits.len() > 25, "they come back spread out: {waits:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn t_21_a_revoked_session_is_closed_at_once_and_its_token_is_refused() {
+    let harness = Harness::new().await;
+    let token = |_| harness.app.tokens.mint("0xsomebody", &["user"], wall_ms()).token;
+    let [revoked, kept] = [0, 1].map(token);
+    let family = harness.app.tokens.verify(&revoked, wall_ms()).unwrap().family;
+    let [mut one, mut other] = [harness.connect(None), harness.connect(None)];
+    for (peer, token) in [(&mut one, &revoked), (&mut other, &kept)] {
+        peer.say(&json!({"type": "authenticate", "token": token}));
+        assert_eq!(peer.hear().await["type"], "authenticated");
+        assert_eq!(peer.hear().await["type"], "connected");
+    }
+    let started = Instant::now();
+    harness.app.revoke(&family);
+    assert_eq!(one.closed().await, 4001);
+    assert_eq!(started.elapsed(), Duration::ZERO, "no waiting");
+    let mut again = harness.connect(None);
+    again.say(&json!({"type": "authenticate", "token": revoked}));
+    assert_eq!(again.hear().await["payload"]["code"], "invalid_token");
+    other.say(&json!({"type": "authenticate", "token": revoked}));
+    assert_eq!(other.hear().await["type"], "auth_error", "and it renews nothing");
+    other.say(&json!({"type": "ping"}));
+    assert_eq!(other.hear().await["type"], "pong");
+}

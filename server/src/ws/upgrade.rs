@@ -185,6 +185,10 @@ impl Admission {
                 self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
             }
         }
+        // Last, so that no revocation falls between the check and the place.
+        if app.revocations.contains(&identity.family) {
+            return Err(Refusal::InvalidToken);
+        }
         Ok(identity)
     }
 }
