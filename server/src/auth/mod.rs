@@ -5,6 +5,7 @@ pub mod http;
 pub mod origin;
 pub mod permission;
 pub mod revocation;
+pub mod siwe;
 pub mod token;
 pub mod wallet;
 
