@@ -19,6 +19,7 @@ pub use self::origins::{Origin, Origins, leaves};
 pub use self::thresholds::Thresholds;
 use crate::auth::origin;
 use crate::auth::permission::Permissions;
+use crate::auth::siwe;
 use crate::failure::Failure;
 use crate::market::Choice;
 use crate::market::binance::{MARKET_WS_URL, REST_URL};
@@ -447,7 +448,9 @@ impl Config {
         let url = &self.server.public_url;
         let uri: Option<Uri> = url.parse().ok();
         let is_page = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.query().is_none();
-        if url.is_empty() || uri.filter(is_page).is_some_and(|uri| uri.host().is_some()) {
+        let named = uri.filter(is_page).and_then(|uri| Some(uri.authority()?.as_str().to_owned()));
+        // It becomes the domain and the URI of what wallets sign, and neither may have a user name in it.
+        if url.is_empty() || (named.is_some_and(|name| !name.contains('@')) && siwe::is_uri(url)) {
             return Ok(());
         }
         Err(Failure::configuration(

@@ -1,11 +1,11 @@
 //! Signing in over HTTP: a challenge to sign, and a token for the signature.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use alloy_primitives::Address;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tidegate_protocol::ErrorCode;
 
+use super::challenge::AnswerRefused;
 use super::wallet::{masked, parse_address};
 use crate::app::App;
 use crate::clock::{iso, wall_ms};
@@ -36,23 +37,20 @@ struct VerifyRequest {
 /// `POST /api/auth/challenge`.
 ///
 /// # Errors
-/// A body or an address that is not valid, or too many challenges waiting.
+/// A body or an address that is not valid, or too many challenges: in all, or of the peer's network.
 pub async fn challenge(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Body(body): Body,
 ) -> Result<Json<Value>, ApiError> {
     let request: ChallengeRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
     let url = page_url(&app, &headers);
-    let domain = url.split_once("://").map_or(url.as_str(), |(_, domain)| domain).trim_end_matches('/');
-    let issued = app.challenges.issue(address, domain, &url, wall_ms()).map_err(|_| {
-        ApiError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorCode::RateLimited,
-            "too many sign-ins are waiting: try again in a minute",
-        )
-    })?;
+    let issued =
+        app.challenges.issue(address, domain(&url), &url, peer.ip(), wall_ms()).map_err(|refused| {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, refused.to_string())
+        })?;
     Ok(Json(json!({
         "message": issued.message,
         "nonce": issued.nonce,
@@ -67,8 +65,9 @@ pub async fn challenge(
 pub async fn verify(State(app): State<Arc<App>>, Body(body): Body) -> Result<Json<Value>, ApiError> {
     let request: VerifyRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
-    if !answered(&app, address, request).await {
-        tracing::warn!(user = masked(&address.to_checksum(None)), "a sign-in was refused");
+    if let Err(reason) = answered(&app, address, request).await {
+        tracing::warn!(user = masked(&address.to_checksum(None)), %reason, "a sign-in was refused");
+        // One text for every reason: a peer that guesses learns nothing from it.
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             ErrorCode::InvalidToken,
@@ -86,13 +85,13 @@ pub async fn verify(State(app): State<Arc<App>>, Body(body): Body) -> Result<Jso
 }
 
 /// Recovering a signer takes a while: not on a thread that serves sockets.
-async fn answered(app: &Arc<App>, address: Address, request: VerifyRequest) -> bool {
+async fn answered(app: &Arc<App>, address: Address, request: VerifyRequest) -> Result<(), AnswerRefused> {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
         app.challenges.answer(address, &request.message, &request.signature, wall_ms())
     })
     .await
-    .unwrap_or(false)
+    .expect("checking an answer does not panic")
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
@@ -118,6 +117,12 @@ fn page_url(app: &App, headers: &HeaderMap) -> String {
     format!("http://{}", host.map_or_else(|| server.listen.to_string(), str::to_owned))
 }
 
+/// Host and port of a page's address.
+fn domain(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
 pub(super) fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
@@ -129,6 +134,12 @@ pub(super) fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_below_a_path_is_on_the_domain_of_its_host() {
+        assert_eq!(domain("https://signals.example:8443/app"), "signals.example:8443");
+        assert_eq!(domain("http://[::1]:8080"), "[::1]:8080");
+    }
 
     #[test]
     fn only_a_loopback_host_is_believed() {
