@@ -19,6 +19,7 @@ pub use self::origins::{Origin, Origins, leaves};
 pub use self::thresholds::Thresholds;
 use crate::auth::origin;
 use crate::auth::permission::Permissions;
+use crate::audit::Policy;
 use crate::auth::siwe;
 use crate::failure::Failure;
 use crate::market::Choice;
@@ -62,6 +63,8 @@ pub struct Config {
     pub symbol: BTreeMap<Symbol, Thresholds>,
     /// What is written about it.
     pub log: LogConfig,
+    /// What is written about who signed in, connected or was turned away.
+    pub audit: AuditConfig,
 }
 
 /// Where the gateway listens.
@@ -210,6 +213,16 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info".into(), format: LogFormat::Text }
     }
+}
+
+/// What is written about who signed in, connected or was turned away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// The audit log. Empty: there is none.
+    pub file: PathBuf,
+    /// Whether a sign-in is refused when it cannot be written down.
+    pub policy: Policy,
 }
 
 /// How log lines look.

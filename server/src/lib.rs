@@ -4,6 +4,7 @@
 //! [`run`] is the whole gateway; the binary adds arguments and signals, tests add a port of their own.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod clock;

@@ -139,6 +139,11 @@ jwt_secret = "{secret}"
 [log]
 # filter = "info"
 # format = "text"                               (text or json)
+
+# Who signed in, connected or was turned away: read it with tidegate audit, check it with tidegate audit verify.
+[audit]
+# file = ""                                     (none; for example /var/log/tidegate/audit.jsonl)
+# policy = "fail_open"                          (fail_closed: no sign-in that cannot be written down)
 "#
     )
 }
@@ -156,12 +161,12 @@ mod tests {
         for (section, settings) in defaults {
             assert!(text.contains(&format!("[{section}]")), "{section}");
             for (name, value) in settings.as_table().unwrap() {
-                let line =
-                    text.lines().find(|line| line.contains(&format!("{name} = "))).unwrap_or_else(|| {
-                        panic!("{section}.{name} is missing");
-                    });
-                let skip =
-                    ["jwt_secret", "public_url", "symbols", "allowed_origins"].contains(&name.as_str());
+                let starts = format!("{name} = ");
+                let of_setting = |line: &&str| line.trim_start_matches("# ").starts_with(&starts);
+                let line = text.lines().find(of_setting).unwrap_or_else(|| {
+                    panic!("{section}.{name} is missing");
+                });
+                let skip = ["jwt_secret", "public_url", "symbols", "allowed_origins"].contains(&name.as_str());
                 assert!(skip || line.contains(&value.to_string()), "{line} should show {value}");
             }
         }
