@@ -30,6 +30,8 @@ pub enum Exit {
     Unreachable = 4,
     /// A server does not let us in.
     Authentication = 5,
+    /// What was to be checked is not as it should be.
+    CheckFailed = 7,
 }
 
 impl Failure {

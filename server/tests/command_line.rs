@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use tidegate_server::audit::{Audit, Event, EventKind, Policy};
+
 use crate::support::{WALLET, token};
 
 pub(crate) fn tidegate(arguments: &[&str]) -> Command {
@@ -334,4 +336,31 @@ fn thresholds_can_be_set_for_one_run_and_are_checked() {
     );
     assert!(set("scalp.stop_percent=0.01").1.contains("must be between 0.020001 and 50"));
     assert_eq!(set("scalp.ema_period").0, 2);
+}
+
+#[test]
+fn the_audit_log_is_shown_and_a_changed_line_is_found() {
+    let folder = Folder::new();
+    let log = folder.path("audit.jsonl");
+    let audit = Audit::open(log.as_ref(), Policy::FailOpen).unwrap();
+    audit.record(Event::new(EventKind::SignIn).user(WALLET));
+    audit.record(Event::new(EventKind::RefreshReused).user(WALLET));
+    drop(audit);
+    let file = folder.write("tidegate.toml", &format!("[audit]\nfile = \"{log}\"\n"));
+
+    let shown = output(&["audit", "--config", &file, "--user", WALLET, "--level", "alert"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.lines().count() == 1 && text.contains("refresh_reused") && text.contains(WALLET), "{text}");
+    let good = output(&["audit", "verify", "--config", &file]);
+    assert!(good.status.success() && good.stdout.starts_with(b"3 lines are good"), "{good:?}");
+
+    let changed = std::fs::read_to_string(&log).unwrap().replacen("\"sign_in\"", "\"logout\"", 1);
+    folder.write("audit.jsonl", &changed);
+    let (code, text) = failure(&["audit", "verify", &log]);
+    assert_eq!(code, 7);
+    assert!(text.contains("line 2 breaks the chain") && text.contains("1 line before it is good"), "{text}");
+    assert!(text.contains("audit.jsonl:2"), "{text}");
+    let (code, text) = failure(&["audit"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("no audit log is configured"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! The command line: verbs, flags and exit codes.
 
+mod audit;
 mod backtest;
 mod config;
 mod record;
@@ -45,6 +46,8 @@ enum Verb {
     Tail(tail::Tail),
     /// Write down what an exchange says, to be played again with `serve --market replay:FILE`
     Record(record::Record),
+    /// Show who signed in, connected or was turned away; check that nobody changed the record
+    Audit(audit::Audit),
     /// Write, check or show the configuration
     #[command(subcommand)]
     Config(config::Verb),
@@ -71,6 +74,7 @@ impl Cli {
             Verb::Signals(signals) => signals.run(&load(file.as_deref())?),
             Verb::Tail(tail) => tail.run(),
             Verb::Record(record) => record.run(&load(file.as_deref())?),
+            Verb::Audit(audit) => audit.run(|| Ok(load(file.as_deref())?.audit.file)),
             Verb::Config(verb) => verb.run(file),
         }
     }
