@@ -3,6 +3,7 @@
 mod architecture;
 mod command_line;
 mod follow;
+mod fuzz_corpus;
 mod handshake;
 mod http;
 mod identity;

@@ -1,0 +1,6 @@
+//! What must hold for any bytes. The fuzz targets call these functions, and so does an ordinary test of the server,
+//! with the committed corpus and thousands of variants of it.
+
+mod properties;
+
+pub use properties::{client_message, is_accepted, siwe_message, token};
