@@ -17,9 +17,9 @@ use tidegate_strategy::Parameters;
 
 pub use self::origins::{Origin, Origins, leaves};
 pub use self::thresholds::Thresholds;
+use crate::audit::Policy;
 use crate::auth::origin;
 use crate::auth::permission::Permissions;
-use crate::audit::Policy;
 use crate::auth::siwe;
 use crate::failure::Failure;
 use crate::market::Choice;

@@ -166,7 +166,8 @@ mod tests {
                 let line = text.lines().find(of_setting).unwrap_or_else(|| {
                     panic!("{section}.{name} is missing");
                 });
-                let skip = ["jwt_secret", "public_url", "symbols", "allowed_origins"].contains(&name.as_str());
+                let skip =
+                    ["jwt_secret", "public_url", "symbols", "allowed_origins"].contains(&name.as_str());
                 assert!(skip || line.contains(&value.to_string()), "{line} should show {value}");
             }
         }
