@@ -56,6 +56,20 @@ async fn a_signature_counts_once_for_its_own_wallet_and_message() {
 }
 
 #[tokio::test]
+async fn t_25_too_many_unanswered_challenges_are_refused_with_429() {
+    let gateway = Gateway::start().await;
+    let wallet = Wallet::new(9);
+    for _ in 0..20 {
+        challenge(&gateway, &wallet).await;
+    }
+    let body = json!({"wallet_address": Wallet::new(10).address().to_string()});
+    let (status, error) = gateway.post("/api/auth/challenge", &body.to_string()).await;
+    assert_eq!((status, &error["code"]), (429, &json!("rate_limited")));
+    assert!(error["error"].as_str().unwrap().starts_with("20 sign-ins from your network wait"), "{error}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_not_valid_is_told_why() {
     let gateway = Gateway::start().await;
     let (status, error) = gateway.post("/api/auth/challenge", "{\"wallet_address\":\"0x12\"}").await;
