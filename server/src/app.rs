@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
 
+use crate::audit::{Audit, Event, EventKind, Level};
 use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
 use crate::auth::revocation::Revocations;
@@ -28,6 +29,8 @@ pub struct App {
     pub challenges: Challenges,
     /// Pages that may connect.
     pub origins: Origins,
+    /// What is written down of who did what.
+    pub audit: Audit,
     /// Sessions that were ended before their tokens.
     pub revocations: Revocations,
     /// Connections per user.
@@ -49,5 +52,7 @@ impl App {
         self.revocations.add(family, wall_ms());
         let connections = self.permits.revoke(family);
         tracing::info!(connections, "a session was revoked");
+        let detail = format!("session {family}, connections {connections}");
+        self.audit.record(Event::new(EventKind::Revoked).level(Level::Notice).detail(&detail));
     }
 }

@@ -37,6 +37,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::audit::Audit;
 use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
 use crate::auth::revocation::Revocations;
@@ -174,6 +175,14 @@ async fn build(
         .map_err(|error| Failure::configuration("TG-CFG-007", error.to_string(), "correct the setting"))?
     };
     let auth = &config.auth;
+    let audit = Audit::open(&config.audit.file, config.audit.policy).map_err(|error| {
+        Failure::environment(
+            "TG-AUD-001",
+            format!("the audit log cannot be opened: {error}"),
+            "check audit.file and its permissions; another gateway may be writing it",
+        )
+        .at(config.audit.file.display().to_string())
+    })?;
     let app = App {
         rules: Arc::new(Rules {
             limits: config.limits.announced(),
@@ -187,6 +196,7 @@ async fn build(
         tokens: Tokens::new(&auth.jwt_secret, &auth.issuer, &auth.audience, auth.access_token_minutes),
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
         origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
+        audit,
         revocations: Revocations::new((i64::from(auth.access_token_minutes) * 60 + 5) * 1_000),
         permits: Permits::new(config.limits.connections_per_user),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),

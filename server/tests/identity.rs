@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_server::clock::wall_ms;
 
+use crate::command_line::{Folder, tidegate};
 use crate::support::{Client, Gateway, V1, WALLET, config, token, token_at, token_of};
 
 const ADMIN: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
@@ -179,4 +180,41 @@ async fn tokens_in_the_url_can_be_switched_off() {
     );
     assert!(upgrade(&gateway, "header", &token(WALLET), &[]).await.is_ok());
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_happens_at_the_door_is_written_down_and_the_chain_holds() {
+    let folder = Folder::new();
+    let file = folder.path("audit.jsonl");
+    let mut config = config();
+    config.audit.file = file.clone().into();
+    let gateway = Gateway::with(config).await;
+    let mut client = gateway.upgrade(&format!("/ws?token={}", token(WALLET)), &[V1]).await.unwrap();
+    client.expect("connected").await;
+    let origin = ("origin", "http://evil.example");
+    assert!(gateway.upgrade("/ws", &[origin, ("user-agent", "evil \"agent\"")]).await.is_err());
+    assert!(gateway.upgrade("/ws?token=bad", &[]).await.is_err());
+    gateway.stop().await;
+    let mut text = String::new();
+    for _ in 0..100 {
+        text = std::fs::read_to_string(&file).unwrap();
+        if text.contains("token_refused") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| (line["event"].as_str().unwrap(), line["level"].as_str().unwrap()))
+        .filter(|(event, _)| *event != "opened")
+        .collect();
+    assert_eq!(told, [("connected", "info"), ("origin_refused", "warning"), ("token_refused", "warning")]);
+    let connected = lines.iter().find(|line| line["event"] == "connected").unwrap();
+    assert_eq!((&connected["user"], &connected["ip"]), (&json!(WALLET), &json!("127.0.0.1")));
+    assert!(!text.contains("bad") && text.is_ascii(), "{text}");
+    let verified = tidegate(&["audit", "verify", &file]).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    std::fs::write(&file, text.replacen("warning", "info", 1)).unwrap();
+    assert_eq!(tidegate(&["audit", "verify", &file]).output().unwrap().status.code(), Some(7));
 }

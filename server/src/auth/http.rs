@@ -13,9 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tidegate_protocol::ErrorCode;
 
+use super::Peer;
 use super::challenge::AnswerRefused;
 use super::wallet::{masked, parse_address};
 use crate::app::App;
+use crate::audit::EventKind;
 use crate::clock::{iso, wall_ms};
 use crate::http::{ApiError, Body};
 
@@ -47,8 +49,10 @@ pub async fn challenge(
     let request: ChallengeRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
     let url = page_url(&app, &headers);
+    let peer = Peer::new(peer, &headers);
     let issued =
         app.challenges.issue(address, domain(&url), &url, peer.ip(), wall_ms()).map_err(|refused| {
+            app.audit.record(peer.refused(EventKind::SignInRefused, &refused.to_string()));
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, refused.to_string())
         })?;
     Ok(Json(json!({
@@ -62,11 +66,19 @@ pub async fn challenge(
 ///
 /// # Errors
 /// A body that is not valid; anything wrong with the answer itself gets one and the same error.
-pub async fn verify(State(app): State<Arc<App>>, Body(body): Body) -> Result<Json<Value>, ApiError> {
+pub async fn verify(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Json<Value>, ApiError> {
     let request: VerifyRequest = read(&body)?;
     let address = parse_address(&request.wallet_address).map_err(ApiError::bad_request)?;
+    let wallet_address = address.to_checksum(None);
+    let peer = Peer::new(peer, &headers);
     if let Err(reason) = answered(&app, address, request).await {
-        tracing::warn!(user = masked(&address.to_checksum(None)), %reason, "a sign-in was refused");
+        tracing::warn!(user = masked(&wallet_address), %reason, "a sign-in was refused");
+        app.audit.record(peer.refused(EventKind::SignInRefused, &reason.to_string()).user(&wallet_address));
         // One text for every reason: a peer that guesses learns nothing from it.
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
@@ -74,7 +86,9 @@ pub async fn verify(State(app): State<Arc<App>>, Body(body): Body) -> Result<Jso
             "the signature does not answer a valid challenge: ask for a new one and sign it as it is",
         ));
     }
-    let wallet_address = address.to_checksum(None);
+    app.audit.require(peer.event(EventKind::SignIn).user(&wallet_address)).await.map_err(|error| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, error.to_string())
+    })?;
     let minted = app.tokens.mint(&wallet_address, &ROLES, wall_ms());
     tracing::info!(user = masked(&wallet_address), "signed in");
     Ok(Json(json!({

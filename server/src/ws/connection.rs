@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::permits::{Notice, NoticeSender, Permit};
 use super::session::{Action, ClientKind, Following, Session, Verified};
 use crate::app::App;
+use crate::auth::Peer;
 use crate::auth::wallet::masked;
 use crate::clock::wall_ms;
 use crate::hub::Outbox;
@@ -31,6 +32,7 @@ const RECONNECT_SPREAD_MS: u64 = 5_000;
 pub struct Admission {
     pub(super) session_id: Uuid,
     pub(super) kind: ClientKind,
+    pub(super) peer: Peer,
     pub(super) only_user: Option<String>,
     pub(super) permit: Option<Permit>,
     pub(super) notices: NoticeSender,
@@ -43,11 +45,12 @@ impl Admission {
     pub fn new(
         session_id: Uuid,
         kind: ClientKind,
+        peer: Peer,
         only_user: Option<String>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let (notices, inbox) = mpsc::channel(1);
-        Self { session_id, kind, only_user, permit: None, notices, inbox, _place: place }
+        Self { session_id, kind, peer, only_user, permit: None, notices, inbox, _place: place }
     }
 }
 

@@ -80,7 +80,13 @@ impl Harness {
         let stalled = Arc::<AtomicBool>::default();
         let wire = Wire { from_client, to_client, stalled: Arc::clone(&stalled) };
         let place = Arc::clone(&self.app.connections).try_acquire_owned().unwrap();
-        let admission = Admission::new(Uuid::now_v7(), ClientKind::V1, None, place);
+        let admission = Admission::new(
+            Uuid::now_v7(),
+            ClientKind::V1,
+            crate::auth::Peer::new(([127, 0, 0, 1], 1).into(), &axum::http::HeaderMap::new()),
+            None,
+            place,
+        );
         let connection = Connection::new(Arc::clone(&self.app), wire, admission);
         let expires_at_ms = wall_ms() + 3_600_000;
         let verdict = user.map(|user| {

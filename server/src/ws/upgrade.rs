@@ -1,10 +1,11 @@
 //! What is decided before the upgrade: who shows which token where, and who gets in.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse, Response};
@@ -15,8 +16,10 @@ use super::connection::{Admission, Connection};
 use super::permits::Applicant;
 use super::session::ClientKind;
 use crate::app::App;
+use crate::audit::EventKind;
 use crate::auth::origin::Origin;
 use crate::auth::token::TokenRefused;
+use crate::auth::{Identity, Peer};
 use crate::clock::wall_ms;
 use crate::http::ApiError;
 use crate::refusal::Refusal;
@@ -37,26 +40,29 @@ const ACCESS_TOKEN_COOKIE: &str = "access_token";
 /// `GET /ws`.
 pub async fn any_user(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    handshake(app, None, query.as_deref().unwrap_or_default(), &headers, upgrade)
+    handshake(app, peer, None, query.as_deref().unwrap_or_default(), &headers, upgrade)
 }
 
 /// `GET /ws/{user_id}`: the same, for that user only.
 pub async fn one_user(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(user_id): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    handshake(app, Some(user_id), query.as_deref().unwrap_or_default(), &headers, upgrade)
+    handshake(app, peer, Some(user_id), query.as_deref().unwrap_or_default(), &headers, upgrade)
 }
 
 fn handshake(
     app: Arc<App>,
+    peer: SocketAddr,
     only_user: Option<String>,
     query: &str,
     headers: &HeaderMap,
@@ -67,16 +73,18 @@ fn handshake(
         Err(rejection) => return rejection.into_response(),
     };
     let kind = if upgrade.selected_protocol().is_some() { ClientKind::V1 } else { ClientKind::Plain };
+    let peer = Peer::new(peer, headers);
     let origin = app.origins.judge(headers);
     if origin == Origin::Refused {
         let origin = headers.get(ORIGIN).map(|origin| shortened(&String::from_utf8_lossy(origin.as_bytes())));
         tracing::warn!(origin, "a page that is not on the list of origins tried to connect");
+        app.audit.record(peer.refused(EventKind::OriginRefused, &origin.unwrap_or_default()));
         return ApiError::from(Refusal::ForeignOrigin).into_response();
     }
     let Ok(place) = Arc::clone(&app.connections).try_acquire_owned() else {
         return refused(&Refusal::NodeFull);
     };
-    let mut admission = Admission::new(Uuid::now_v7(), kind, only_user, place);
+    let mut admission = Admission::new(Uuid::now_v7(), kind, peer, only_user, place);
     let verdict = match Credentials::read(headers, query, origin, app.config.auth.query_tokens) {
         Ok(Credentials { token, session }) => token.map(|token| admission.admit(&app, &token, session)),
         Err(Refusal::ForeignOrigin) => return ApiError::from(Refusal::ForeignOrigin).into_response(),
@@ -152,13 +160,30 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Admission {
-    /// Checks a token and takes a place for its user.
+    /// Checks a token and takes a place for its user. Whatever comes of it is written down.
     pub(super) fn admit(
         &mut self,
         app: &App,
         token: &str,
         replaces: Option<Uuid>,
-    ) -> Result<crate::auth::Identity, Refusal> {
+    ) -> Result<Identity, Refusal> {
+        let renewal = self.permit.is_some();
+        let verdict = self.judge(app, token, replaces);
+        let event = match &verdict {
+            Ok(identity) if renewal => {
+                self.peer.event(EventKind::Refresh).user(&identity.user_id).detail("of a live connection")
+            }
+            Ok(identity) => self.peer.event(EventKind::Connected).user(&identity.user_id),
+            Err(refusal @ (Refusal::InvalidToken | Refusal::TokenExpired)) => {
+                self.peer.refused(EventKind::TokenRefused, refusal.code().as_str())
+            }
+            Err(refusal) => self.peer.refused(EventKind::ConnectionRefused, refusal.code().as_str()),
+        };
+        app.audit.record(event);
+        verdict
+    }
+
+    fn judge(&mut self, app: &App, token: &str, replaces: Option<Uuid>) -> Result<Identity, Refusal> {
         let identity = app.tokens.verify(token, wall_ms()).map_err(|refused| match refused {
             TokenRefused::Expired => Refusal::TokenExpired,
             TokenRefused::Invalid => Refusal::InvalidToken,
