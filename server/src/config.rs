@@ -3,10 +3,10 @@
 //! One struct holds every setting with its default. Unknown keys are errors that show file, line and caret.
 
 mod origins;
+mod secret;
 mod thresholds;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,10 @@ use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
 use tidegate_strategy::Parameters;
+use zeroize::Zeroizing;
 
 pub use self::origins::{Origin, Origins, leaves};
+pub use self::secret::{Secret, SigningKeyFile, TrustedIssuer};
 pub use self::thresholds::Thresholds;
 use crate::audit::Policy;
 use crate::auth::origin;
@@ -40,8 +42,6 @@ const ALIASES: [(&str, &str); 4] = [
 const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "TOKEN", "BIN", "TEST_", "WRITE_BINDINGS"];
 /// Largest message that a client may be allowed to send, in bytes.
 const MESSAGE_BYTES_MAX: u32 = 16 << 20;
-/// Shortest secret that HS256 is safe with, in bytes.
-const SECRET_MIN_BYTES: usize = 32;
 
 /// Every setting of the gateway.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,14 @@ pub struct AuthConfig {
     pub jwt_secret: Secret,
     /// A file that holds the secret, instead of the secret itself.
     pub jwt_secret_file: Option<PathBuf>,
+    /// The secret before this one: its tokens are accepted until they expire.
+    pub previous_jwt_secret: Secret,
+    /// A file that holds it, instead.
+    pub previous_jwt_secret_file: Option<PathBuf>,
+    /// Keys for EdDSA and ES256, instead of the secret: the first one signs, all of them verify.
+    pub signing_keys: Vec<SigningKeyFile>,
+    /// Others whose tokens are accepted.
+    pub trusted_issuers: Vec<TrustedIssuer>,
     /// The `iss` of access tokens.
     pub issuer: String,
     /// The `aud` of access tokens.
@@ -117,6 +125,10 @@ impl Default for AuthConfig {
         Self {
             jwt_secret: Secret::default(),
             jwt_secret_file: None,
+            previous_jwt_secret: Secret::default(),
+            previous_jwt_secret_file: None,
+            signing_keys: Vec::new(),
+            trusted_issuers: Vec::new(),
             issuer: "tidegate".into(),
             audience: "tidegate".into(),
             query_tokens: true,
@@ -235,51 +247,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// A text that no log, error or `config show` prints.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// A secret of 256 random bits, as hexadecimal digits.
-    #[must_use]
-    pub fn random() -> Self {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-        Self(alloy_primitives::hex::encode(bytes))
-    }
-
-    /// The bytes, for the code that signs with them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() { "(none)" } else { "(hidden)" })
-    }
-}
-
-impl Serialize for Secret {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(if self.0.is_empty() { "" } else { "(hidden)" })
-    }
-}
-
 impl Config {
     /// Reads the file (if there is one) and then the environment over the defaults.
     ///
@@ -322,7 +289,7 @@ impl Config {
         let mut config: Self = table.try_into().map_err(|error: toml::de::Error| {
             Failure::configuration("TG-CFG-001", error.message().to_owned(), "see tidegate.toml and --help")
         })?;
-        config.read_secret_file()?;
+        config.auth.read_secret_files()?;
         Ok((config, origins))
     }
 
@@ -331,7 +298,9 @@ impl Config {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), Failure> {
-        self.check_secret()?;
+        self.check_public_address()?;
+        self.auth.check_secrets()?;
+        self.auth.check_keys()?;
         if !(1..=15).contains(&self.auth.access_token_minutes) {
             return Err(Failure::configuration(
                 "TG-CFG-003",
@@ -406,7 +375,7 @@ impl Config {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.auth.jwt_secret.is_empty() {
+        if !self.auth.can_sign() {
             warnings.push(
                 "no jwt secret is configured: tokens are signed with a random one and end with this run"
                     .into(),
@@ -473,75 +442,39 @@ impl Config {
         ))
     }
 
-    fn check_secret(&self) -> Result<(), Failure> {
-        let length = self.auth.jwt_secret.expose().len();
-        let loopback = self.server.listen.ip().is_loopback();
-        if length == 0 && !loopback {
-            return Err(Failure::configuration(
-                "TG-CFG-002",
-                format!("no jwt secret, and {} is not a loopback address", self.server.listen),
-                "tidegate config init      (writes a file with a generated secret)",
-            ));
+    fn check_public_address(&self) -> Result<(), Failure> {
+        let listen = self.server.listen;
+        if self.auth.can_sign() || listen.ip().is_loopback() {
+            return Ok(());
         }
-        if length != 0 && length < SECRET_MIN_BYTES {
-            return Err(Failure::configuration(
-                "TG-CFG-002",
-                format!("jwt secret is {length} bytes, at least {SECRET_MIN_BYTES} are required"),
-                "tidegate config init      (writes a file with a generated secret)",
-            )
-            .at("auth.jwt_secret, or TIDEGATE_AUTH__JWT_SECRET (environment)"));
-        }
-        Ok(())
-    }
-
-    fn read_secret_file(&mut self) -> Result<(), Failure> {
-        let Some(path) = &self.auth.jwt_secret_file else { return Ok(()) };
-        if !self.auth.jwt_secret.is_empty() {
-            return Err(Failure::configuration(
-                "TG-CFG-006",
-                "both auth.jwt_secret and auth.jwt_secret_file are set",
-                "keep one of them",
-            ));
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::configuration(
-                "TG-CFG-006",
-                format!("cannot read the secret file: {error}"),
-                "check the path and its permissions",
-            )
-            .at(path.display().to_string())
-        })?;
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
-            return Err(Failure::configuration(
-                "TG-CFG-006",
-                "the secret file is empty",
-                format!("write a secret of at least {SECRET_MIN_BYTES} bytes into it"),
-            )
-            .at(path.display().to_string()));
-        }
-        self.auth.jwt_secret = Secret::new(text.to_owned());
-        Ok(())
+        Err(Failure::configuration(
+            "TG-CFG-002",
+            format!("no jwt secret, and {listen} is not a loopback address"),
+            "tidegate config init      (writes a file with a generated secret)",
+        ))
     }
 }
 
 fn read_file(path: &Path) -> Result<toml::Table, Failure> {
     let place = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
         Failure::configuration(
             "TG-CFG-006",
             format!("cannot read the configuration file: {error}"),
             "tidegate config init      (writes one)",
         )
         .at(&place)
-    })?;
+    })?);
     // Read as the whole struct first: only then does an error show line and caret.
     toml::from_str::<Config>(&text).map_err(|error| {
         let before = error.span().map_or("", |span| &text[..span.start]);
         let line = before.matches('\n').count() + 1;
         let section = before.rsplit('\n').find(|line| line.starts_with('[')).unwrap_or_default();
-        let what =
-            if section.trim() == "[auth]" { hide_values(&error.to_string()) } else { error.to_string() };
+        let what = if section.trim_start_matches('[').starts_with("auth") {
+            hide_values(&error.to_string())
+        } else {
+            error.to_string()
+        };
         Failure::configuration("TG-CFG-001", what, "correct or remove that line")
             .at(format!("{place}:{line}"))
     })?;

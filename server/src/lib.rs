@@ -112,6 +112,8 @@ impl Gateway {
         for pipeline in pipelines {
             tasks.spawn(pipeline.run());
         }
+        let issuers = Arc::clone(&app);
+        tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
         let address = listener.local_addr().ok();
         tracing::info!(address = address.map(tracing::field::display), "ready");
         let router = router::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
@@ -145,7 +147,7 @@ async fn build(
     opened: Opened,
     stopping: watch::Receiver<bool>,
 ) -> Result<(Arc<App>, Vec<Pipeline>), Failure> {
-    if config.auth.jwt_secret.is_empty() {
+    if !config.auth.can_sign() {
         tracing::warn!(
             "no jwt secret is configured: tokens are signed with a random one and end with this run"
         );
@@ -193,7 +195,7 @@ async fn build(
                 .map(|strategy| (strategy, clock.wall_interval_ms(strategy.interval_ms())))
                 .into(),
         }),
-        tokens: Tokens::new(&auth.jwt_secret, &auth.issuer, &auth.audience, auth.access_token_minutes),
+        tokens: Tokens::open(auth)?,
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
         origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
         audit,

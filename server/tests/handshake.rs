@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tidegate_server::clock::wall_ms;
 
-use crate::support::{Gateway, V1, WALLET, config, token, token_at};
+use crate::support::{Gateway, OTHER_WALLET, V1, WALLET, config, token, token_at};
 
 #[tokio::test]
 async fn a_token_is_accepted_in_the_url_in_the_header_and_in_the_first_message() {
@@ -117,7 +117,7 @@ async fn a_fourth_connection_is_refused_until_one_leaves() {
     let mut v1 = gateway.upgrade(&path, &[V1]).await.unwrap();
     assert_eq!(v1.expect("error").await["payload"], json!({"error": text, "code": "connection_limit"}));
     assert_eq!(v1.closed().await, (4008, "Max connections reached".into()));
-    let other = format!("/ws?token={}", token("0xother"));
+    let other = format!("/ws?token={}", token(OTHER_WALLET));
     assert!(gateway.upgrade(&other, &[]).await.is_ok(), "other users are not touched");
     drop(first);
     while gateway.upgrade(&path, &[]).await.is_err() {

@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::support::{Gateway, WALLET, token};
+use crate::support::{Gateway, OTHER_WALLET, WALLET, token};
 
 #[tokio::test]
 async fn the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stays() {
@@ -94,7 +94,7 @@ async fn a_client_that_vanishes_in_the_middle_of_anything_disturbs_nobody() {
     for _ in 0..20 {
         let mut client = gateway.connect().await;
         client
-            .say(json!({"type": "authenticate", "token": token("0xother"),
+            .say(json!({"type": "authenticate", "token": token(OTHER_WALLET),
             "subscriptions": [{"symbol": "BTCUSDT", "strategy": "scalp"}]}))
             .await;
         drop(client);

@@ -89,7 +89,8 @@ pub async fn verify(
     app.audit.require(peer.event(EventKind::SignIn).user(&wallet_address)).await.map_err(|error| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, error.to_string())
     })?;
-    let minted = app.tokens.mint(&wallet_address, &ROLES, wall_ms());
+    let [sid, jti] = [(); 2].map(|()| uuid::Uuid::now_v7().to_string());
+    let minted = app.tokens.mint(&wallet_address, &ROLES, &sid, &jti, wall_ms());
     tracing::info!(user = masked(&wallet_address), "signed in");
     Ok(Json(json!({
         "token": minted.token,

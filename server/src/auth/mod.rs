@@ -2,6 +2,9 @@
 
 pub mod challenge;
 pub mod http;
+mod jwks;
+mod jws;
+pub mod keys;
 pub mod origin;
 pub mod permission;
 pub mod revocation;

@@ -105,6 +105,12 @@ jwt_secret = "{secret}"
 # access_token_minutes = 15
 # challenge_minutes = 5
 # chain_id = 1
+# The secret before this one: its tokens are accepted until they expire.
+# previous_jwt_secret = ""
+# Keys instead of the secret (tidegate keys generate): the first one signs, all of them verify.
+# signing_keys = []                             ([{{ file = "/run/secrets/2026-11.pem" }}, …])
+# Others whose tokens are accepted; their keys from jwks_url, or from public_key_file in PEM.
+# trusted_issuers = []                          ([{{ issuer = "…", audience = "…", jwks_url = "https://…" }}])
 
 # What each role may do. Everybody who signs in is a user.
 [permissions]

@@ -82,7 +82,7 @@ impl Serve {
                     "use a loopback address, or configure a secret and leave --demo out",
                 ));
             }
-            if config.auth.jwt_secret.is_empty() {
+            if !config.auth.can_sign() {
                 config.auth.jwt_secret = Secret::random();
             }
         }

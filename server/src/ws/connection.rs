@@ -228,6 +228,7 @@ where
 
     async fn verify(&mut self, message: tidegate_protocol::Authenticate) -> Step {
         let replaces = message.session.as_deref().and_then(|session| session.parse().ok());
+        self.app.tokens.fetch_missing_key(&message.token).await;
         let verdict = self.admission.admit(&self.app, &message.token, replaces);
         log_verdict(&self.session, &verdict);
         let actions = self.session.handle_verified(Some(&message), verdict, self.now_ms(), wall_ms());

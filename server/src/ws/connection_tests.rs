@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::*;
 use crate::auth::Identity;
 use crate::config::Config;
+use crate::testing::Wallet;
 
 /// Far in the future.
 const FIRST_SEQ: u64 = 8_000_000_000_000_000;
@@ -208,7 +209,8 @@ async fn everything_a_connection_holds_is_given_back() {
     let harness = Harness::new().await;
     let all = harness.app.connections.available_permits();
     let mut peer = harness.connect(None);
-    let token = harness.app.tokens.mint("0xsomebody", &["user"], wall_ms()).token;
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = harness.app.tokens.mint(&wallet, &["user"], "sid", "jti", wall_ms()).token;
     peer.say(&json!({"type": "authenticate", "token": token,
         "subscriptions": [{"symbol": "BTCUSDT", "strategy": "momentum"}]}));
     for kind in ["authenticated", "connected", "subscribed"] {
@@ -247,8 +249,9 @@ async fn a_stopping_gateway_says_goodbye_to_every_connection() {
 #[tokio::test(start_paused = true)]
 async fn t_21_a_revoked_session_is_closed_at_once_and_its_token_is_refused() {
     let harness = Harness::new().await;
-    let token = |_| harness.app.tokens.mint("0xsomebody", &["user"], wall_ms()).token;
-    let [revoked, kept] = [0, 1].map(token);
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = |sid| harness.app.tokens.mint(&wallet, &["user"], sid, "jti", wall_ms()).token;
+    let [revoked, kept] = ["one", "other"].map(token);
     let family = harness.app.tokens.verify(&revoked, wall_ms()).unwrap().family;
     let [mut one, mut other] = [harness.connect(None), harness.connect(None)];
     for (peer, token) in [(&mut one, &revoked), (&mut other, &kept)] {

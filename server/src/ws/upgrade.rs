@@ -45,7 +45,7 @@ pub async fn any_user(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    handshake(app, peer, None, query.as_deref().unwrap_or_default(), &headers, upgrade)
+    handshake(app, peer, None, query.as_deref().unwrap_or_default(), &headers, upgrade).await
 }
 
 /// `GET /ws/{user_id}`: the same, for that user only.
@@ -57,10 +57,10 @@ pub async fn one_user(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    handshake(app, peer, Some(user_id), query.as_deref().unwrap_or_default(), &headers, upgrade)
+    handshake(app, peer, Some(user_id), query.as_deref().unwrap_or_default(), &headers, upgrade).await
 }
 
-fn handshake(
+async fn handshake(
     app: Arc<App>,
     peer: SocketAddr,
     only_user: Option<String>,
@@ -86,7 +86,11 @@ fn handshake(
     };
     let mut admission = Admission::new(Uuid::now_v7(), kind, peer, only_user, place);
     let verdict = match Credentials::read(headers, query, origin, app.config.auth.query_tokens) {
-        Ok(Credentials { token, session }) => token.map(|token| admission.admit(&app, &token, session)),
+        Ok(Credentials { token: None, .. }) => None,
+        Ok(Credentials { token: Some(token), session }) => {
+            app.tokens.fetch_missing_key(&token).await;
+            Some(admission.admit(&app, &token, session))
+        }
         Err(Refusal::ForeignOrigin) => return ApiError::from(Refusal::ForeignOrigin).into_response(),
         Err(refusal @ (Refusal::AmbiguousCredentials | Refusal::QueryToken)) => return refused(&refusal),
         Err(refusal) => Some(Err(refusal)),

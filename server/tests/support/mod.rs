@@ -25,6 +25,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "a secret of these tests, long enough for HS256";
 pub const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
+pub const OTHER_WALLET: &str = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf";
 
 /// A running gateway.
 pub struct Gateway {
@@ -159,7 +160,10 @@ pub fn token_at(subject: &str, now_ms: i64) -> String {
 
 /// The same, with these roles.
 pub fn token_of(subject: &str, roles: &[&str], now_ms: i64) -> String {
-    Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15).mint(subject, roles, now_ms).token
+    let (sid, jti) = ("0193a7c5-6e0f-7d53-9c2b-0a2f6f0d4b11", uuid::Uuid::now_v7().to_string());
+    Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15)
+        .mint(subject, roles, sid, &jti, now_ms)
+        .token
 }
 
 /// A socket that speaks JSON.
