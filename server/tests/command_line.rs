@@ -128,6 +128,102 @@ fn a_written_configuration_passes_its_check_and_hides_its_secret() {
     assert!(text.contains("move it away first"), "{text}");
 }
 
+/// Exit code, standard output and standard error, with this on standard input.
+fn fed(arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = tidegate(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let [out, error] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (status.code().expect("it exits by itself"), out, error)
+}
+
+#[test]
+fn a_minted_token_is_inspected_and_a_foreign_one_is_refused_with_its_reason() {
+    let folder = Folder::new();
+    let [file, other] = ["ours.toml", "other.toml"].map(|name| folder.path(name));
+    for file in [&file, &other] {
+        assert!(output(&["config", "init", "--config", file]).status.success());
+    }
+    let lower = WALLET.to_lowercase();
+    let mint = ["token", "mint", "--config", &file, "--sub", &lower, "--ttl", "5m", "--role", "admin"];
+    let minted = String::from_utf8(output(&mint).stdout).unwrap();
+    let inspect = |config: &str, token: &str| fed(&["token", "inspect", "--json", "--config", config], token);
+    let (code, text, _) = inspect(&file, &minted);
+    let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &shown["accepted"], &shown["problem"]), (0, &true.into(), &serde_json::Value::Null));
+    assert_eq!((&shown["claims"]["sub"], &shown["claims"]["roles"][0]), (&WALLET.into(), &"admin".into()));
+    let left_ms = shown["expires_in_ms"].as_i64().unwrap();
+    assert!((200_000..=300_000).contains(&left_ms), "{left_ms}");
+
+    let saved = folder.write("token", &minted);
+    let (code, text, _) = fed(&["token", "inspect", &saved, "--config", &file], "");
+    assert!(code == 0 && text.contains("time left 4 min") && text.contains("accepted by this"), "{text}");
+    let signature = minted.trim().rsplit('.').next().unwrap();
+    assert!(!text.contains(signature) && !shown.to_string().contains(signature));
+
+    let (code, text, error) = inspect(&other, &minted);
+    assert_eq!(code, 5, "{error}");
+    assert!(text.contains("\"accepted\": false") && error.contains("its signature is not"), "{text}{error}");
+    let (code, text, error) = inspect(&file, "MARKER");
+    assert!(code == 5 && text.is_empty() && !error.contains("MARKER"), "{error}");
+    let (code, error) = failure(&["token", "mint", "--config", &file, "--sub", WALLET, "--ttl", "1h"]);
+    assert!(code == 2 && error.contains("--ttl 15m or less"), "{error}");
+    assert_eq!(failure(&["token", "mint", "--config", &file, "--sub", "0x1"]).0, 2);
+    assert_eq!(failure(&["token", "mint", "--sub", WALLET]).0, 3, "no secret, no token");
+}
+
+#[test]
+fn a_generated_key_is_private_is_never_overwritten_and_signs() {
+    use std::os::unix::fs::PermissionsExt;
+    for alg in ["EdDSA", "ES256"] {
+        let folder = Folder::new();
+        let key = folder.path("key.pem");
+        let generate = ["keys", "generate", "--alg", alg, "--out", &key];
+        let shown = String::from_utf8(output(&generate).stdout).unwrap();
+        assert!(shown.contains("\"kty\"") && shown.contains(alg) && !shown.contains("\"d\""), "{shown}");
+        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        let pem = std::fs::read_to_string(&key).unwrap();
+        let (code, text) = failure(&generate);
+        assert!(code == 1 && text.contains("move it away first"), "{text}");
+        assert_eq!(std::fs::read_to_string(&key).unwrap(), pem);
+
+        let file =
+            folder.write("tidegate.toml", &format!("[auth]\nsigning_keys = [{{ file = \"{key}\" }}]\n"));
+        let minted = output(&["token", "mint", "--config", &file, "--sub", WALLET]).stdout;
+        let minted = String::from_utf8(minted).unwrap();
+        let (code, text, _) = fed(&["token", "inspect", "--config", &file], &minted);
+        let kid = shown.lines().next().unwrap().trim_start_matches("kid").trim();
+        assert!(code == 0 && text.contains(kid) && text.contains(alg), "{text}");
+        let config = String::from_utf8(output(&["config", "show", "--config", &file]).stdout).unwrap();
+        assert!(config.contains("key.pem") && !config.contains("PRIVATE"), "{config}");
+        std::fs::write(&key, "no key").unwrap();
+        let (code, text) = failure(&["serve", "--config", &file]);
+        assert!(code == 3 && text.contains(&key) && text.contains("tidegate keys generate"), "{text}");
+    }
+}
+
+#[test]
+fn t28_weak_equal_and_default_secrets_stop_the_start_in_one_line() {
+    let folder = Folder::new();
+    let good = "0123456789abcdef0123456789abcdef";
+    for (settings, problem) in [
+        ("jwt_secret = \"short\"".to_owned(), "jwt secret is 5 bytes, at least 32 are required"),
+        (format!("jwt_secret = \"{}\"", "a".repeat(64)), "jwt secret repeats the same few characters"),
+        ("jwt_secret = \"changeme-changeme-changeme-changeme\"".into(), "begins like a well-known default"),
+        (format!("jwt_secret = \"{good}\"\nprevious_jwt_secret = \"{good}\""), "are equal"),
+    ] {
+        let file = folder.write("tidegate.toml", &format!("[auth]\n{settings}\n"));
+        let (code, text) = failure(&["serve", "--config", &file]);
+        assert!(code == 3 && text.starts_with("error[TG-CFG-002]") && text.contains(problem), "{text}");
+        assert!(text.contains("  fix: ") && !text.contains("changeme-") && !text.contains(good), "{text}");
+    }
+}
+
 fn fixture(name: &str) -> String {
     format!("{}/../strategy/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }

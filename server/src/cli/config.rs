@@ -1,13 +1,11 @@
 //! `tidegate config`: writes, checks and shows the configuration.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use zeroize::Zeroizing;
 
-use super::{DEFAULT_FILE, load};
+use super::{DEFAULT_FILE, create_private, load};
 use crate::config::{Config, Origins, Secret, leaves};
 use crate::failure::Failure;
 
@@ -59,7 +57,7 @@ fn with_origins(table: &toml::Table, origins: &Origins) -> String {
     settings.iter().map(|(text, origin)| format!("{text:<width$}  # {origin}\n")).collect()
 }
 
-fn checked(file: Option<&Path>) -> Result<Config, Failure> {
+pub(super) fn checked(file: Option<&Path>) -> Result<Config, Failure> {
     let config = load(file)?;
     config.check()?;
     Ok(config)
@@ -75,8 +73,7 @@ fn init(path: &Path) -> Result<(), Failure> {
         Failure::environment("TG-CFG-009", format!("cannot write the configuration: {error}"), fix)
             .at(path.display().to_string())
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(template(&Secret::random()).as_bytes()).map_err(failed)?;
+    create_private(path, Zeroizing::new(template(&Secret::random())).as_bytes()).map_err(failed)?;
     println!("wrote {} with a generated secret: keep it private", path.display());
     Ok(())
 }

@@ -3,15 +3,20 @@
 mod audit;
 mod backtest;
 mod config;
+mod keys;
 mod record;
 mod serve;
 mod sign_in;
 mod signals;
 mod tail;
+mod token;
 mod tuning;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -51,6 +56,12 @@ enum Verb {
     /// Write, check or show the configuration
     #[command(subcommand)]
     Config(config::Verb),
+    /// Make a token for development, or say what is wrong with one
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Make keys that sign access tokens
+    #[command(subcommand)]
+    Keys(keys::Verb),
 }
 
 /// Runs the command line and says how it went. Bad usage ends in the parser, with exit code 2.
@@ -76,12 +87,14 @@ impl Cli {
             Verb::Record(record) => record.run(&load(file.as_deref())?),
             Verb::Audit(audit) => audit.run(|| Ok(load(file.as_deref())?.audit.file)),
             Verb::Config(verb) => verb.run(file),
+            Verb::Token(verb) => verb.run(&config::checked(file.as_deref())?),
+            Verb::Keys(verb) => verb.run(),
         }
     }
 }
 
 /// The configuration before flags.
-fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
+fn load(file: Option<&Path>) -> Result<Config, Failure> {
     Config::load(file, environment())
 }
 
@@ -90,6 +103,12 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     let text =
         |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     std::env::vars_os().filter_map(text)
+}
+
+/// Writes a file that only its owner can read, and never over another.
+fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content)
 }
 
 /// A flag that makes no sense together with others.

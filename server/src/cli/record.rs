@@ -176,7 +176,7 @@ fn unwritable(error: &io::Error, path: &Path) -> Failure {
 }
 
 /// `90s`, `10m`, `24h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "write for example 90s, 10m or 24h".to_owned();
     let unit = match text.chars().last() {
         Some('s') => 1,
