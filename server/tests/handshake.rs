@@ -1,10 +1,16 @@
 //! How a connection becomes authenticated, and how it does not.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tidegate_server::auth::keys::{KeyKind, SigningKey};
+use tidegate_server::auth::token::Tokens;
 use tidegate_server::clock::wall_ms;
+use tidegate_server::config::{AuthConfig, SigningKeyFile, TrustedIssuer};
+use tokio::net::TcpListener;
 
+use crate::command_line::Folder;
 use crate::support::{Gateway, OTHER_WALLET, V1, WALLET, config, token, token_at};
 
 #[tokio::test]
@@ -150,4 +156,48 @@ async fn a_stopping_gateway_tells_its_clients_when_to_come_back() {
     });
     assert!(told.0["payload"]["reconnect_after_ms"].as_u64().is_some_and(|ms| ms > 0), "{}", told.0);
     assert_eq!(told.1, (1012, "Server restarting".into()));
+}
+
+#[tokio::test]
+async fn a_token_of_a_trusted_issuer_is_checked_with_the_keys_that_it_publishes() {
+    let folder = Folder::new();
+    let issuer_with = |pem: &str| {
+        let file = PathBuf::from(folder.path("key.pem"));
+        std::fs::write(&file, pem).unwrap();
+        let config = AuthConfig {
+            issuer: "https://login.example".into(),
+            audience: "gateway".into(),
+            signing_keys: vec![SigningKeyFile { file, kid: Some("k1".into()) }],
+            ..AuthConfig::default()
+        };
+        Tokens::open(&config).unwrap()
+    };
+    let pem = SigningKey::generate(KeyKind::Es256);
+    let elsewhere = issuer_with(&pem);
+    let key = SigningKey::from_pem(&pem, Some("k1")).unwrap();
+    let keys = json!({"keys": [key.verifying().public_jwk("k1")]});
+    let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let jwks_url = format!("http://{}/keys", issuer.local_addr().unwrap());
+    let router = axum::Router::new().route("/keys", axum::routing::get(|| async { axum::Json(keys) }));
+    tokio::spawn(async move { axum::serve(issuer, router).await.unwrap() });
+
+    let mut config = config();
+    config.auth.trusted_issuers = vec![TrustedIssuer {
+        issuer: "https://login.example".into(),
+        audience: "gateway".into(),
+        jwks_url: Some(jwks_url),
+        public_key_file: None,
+        roles: vec!["user".into()],
+    }];
+    let gateway = Gateway::with(config).await;
+    let token = elsewhere.mint(WALLET, &["user", "admin"], "sid", "jti", wall_ms()).token;
+    let mut client = gateway.upgrade(&format!("/ws?token={token}"), &[]).await.expect("it is trusted");
+    let connected = client.expect("connected").await;
+    assert_eq!(connected["payload"]["roles"], json!(["user"]), "admin is not theirs to give");
+
+    let forger = issuer_with(&SigningKey::generate(KeyKind::Es256));
+    let forged = forger.mint(WALLET, &["user"], "sid", "jti", wall_ms()).token;
+    let refused = gateway.upgrade(&format!("/ws?token={forged}"), &[]).await.err();
+    assert_eq!(refused, Some((401, "Invalid authentication token".into())));
+    gateway.stop().await;
 }

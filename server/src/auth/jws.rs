@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::token::TokenProblem;
+use super::problem::TokenProblem;
 
 /// A longer text is not looked at.
 const TOKEN_MAX_BYTES: usize = 4_096;

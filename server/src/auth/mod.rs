@@ -7,6 +7,7 @@ mod jws;
 pub mod keys;
 pub mod origin;
 pub mod permission;
+mod problem;
 pub mod revocation;
 pub mod siwe;
 pub mod token;

@@ -679,6 +679,22 @@ async fn t27_a_key_that_an_issuer_takes_back_is_forgotten() {
     assert!(tokens.verify(&of("kept", &kept), NOW_MS).is_ok());
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_text_panics_and_no_changed_token_passes(
+        text in ".{0,200}",
+        place in proptest::prelude::any::<proptest::sample::Index>(),
+        byte in "[ -~]",
+    ) {
+        let tokens = tokens(SECRET);
+        assert!(tokens.verify(&text, NOW_MS).is_err());
+        let good = mint(&tokens);
+        let place = place.index(good.len());
+        let changed = format!("{}{byte}{}", &good[..place], &good[place + 1..]);
+        assert_eq!(tokens.verify(&changed, NOW_MS).is_ok(), changed == good);
+    }
+}
+
 #[test]
 fn t83_nothing_that_is_printed_holds_a_secret_or_a_token() {
     let all = Everything::new();
