@@ -19,6 +19,7 @@ pub mod outcomes;
 pub mod pipeline;
 pub mod refusal;
 pub mod router;
+pub mod store;
 pub mod ws;
 
 #[cfg(test)]
