@@ -13,6 +13,7 @@ use crate::clock::wall_ms;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::pipeline::Markets;
+use crate::store::Store;
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
 
@@ -29,6 +30,8 @@ pub struct App {
     pub challenges: Challenges,
     /// Pages that may connect.
     pub origins: Origins,
+    /// Users and their sessions.
+    pub store: Arc<dyn Store>,
     /// What is written down of who did what.
     pub audit: Audit,
     /// Sessions that were ended before their tokens.

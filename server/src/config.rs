@@ -51,6 +51,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Who may connect.
     pub auth: AuthConfig,
+    /// What is kept.
+    pub store: StoreConfig,
     /// What each role may do.
     pub permissions: Permissions,
     /// What one client may do.
@@ -137,6 +139,14 @@ impl Default for AuthConfig {
             chain_id: 1,
         }
     }
+}
+
+/// What is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// The SQLite file of users and sessions. Empty: they end with this run.
+    pub file: PathBuf,
 }
 
 /// What one client may do.

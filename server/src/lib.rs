@@ -28,7 +28,10 @@ pub mod ws;
 mod testing;
 
 use std::future::Future;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ use tidegate_protocol::{Feed, Strategy, Symbol};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::audit::Audit;
@@ -48,6 +52,8 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::market::Opened;
 use crate::pipeline::{Markets, Pipeline};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{REFRESH_LIFETIME_MS, RotationKey, Settings, Store, StoreError};
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
 
@@ -143,6 +149,55 @@ async fn open_market(config: &Config) -> Result<Opened, Failure> {
     tokio::task::spawn_blocking(move || market::open(&market)).await.expect("opening a market does not panic")
 }
 
+/// The file of the configuration, or a store that ends with this run.
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let path = config.store.file.clone();
+    let failed = |error: StoreError| {
+        Failure::environment(
+            "TG-STO-001",
+            format!("the store cannot be opened: {error}"),
+            "check store.file and its permissions; keep the file, it holds every session",
+        )
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        let settings = |rotation_key| Settings { rotation_key, refresh_lifetime_ms: REFRESH_LIFETIME_MS };
+        if path.as_os_str().is_empty() {
+            return SqliteStore::in_memory(settings(RotationKey::random())).map_err(failed);
+        }
+        let place = path.display().to_string();
+        let key = rotation_key(&path).map_err(|error| {
+            Failure::environment(
+                "TG-STO-002",
+                format!("the key beside the store cannot be read or written: {error}"),
+                "give the gateway a folder that it may write to, with store.file",
+            )
+            .at(place.clone())
+        })?;
+        SqliteStore::open(&path, settings(key)).map_err(|error| failed(error).at(place))
+    });
+    let store = opening.await.expect("opening a store does not panic")?;
+    Ok(Arc::new(store))
+}
+
+/// The key that refresh tokens are derived with: 32 random bytes in a file beside the store, made when missing.
+fn rotation_key(store: &Path) -> std::io::Result<RotationKey> {
+    let mut path = store.as_os_str().to_owned();
+    path.push(".key");
+    let mut bytes = Zeroizing::new([0; 32]);
+    match std::fs::File::open(&path) {
+        Ok(mut file) => file.read_exact(bytes.as_mut())?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            getrandom::fill(bytes.as_mut()).map_err(|error| std::io::Error::other(error.to_string()))?;
+            let mut file =
+                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(bytes.as_ref())?;
+            file.sync_all()?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(RotationKey::new(&bytes))
+}
+
 async fn build(
     mut config: Config,
     opened: Opened,
@@ -186,6 +241,7 @@ async fn build(
         )
         .at(config.audit.file.display().to_string())
     })?;
+    let store = open_store(&config).await?;
     let app = App {
         rules: Arc::new(Rules {
             limits: config.limits.announced(),
@@ -199,6 +255,7 @@ async fn build(
         tokens: Tokens::open(auth)?,
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
         origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
+        store,
         audit,
         revocations: Revocations::new((i64::from(auth.access_token_minutes) * 60 + 5) * 1_000),
         permits: Permits::new(config.limits.connections_per_user),

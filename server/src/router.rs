@@ -30,6 +30,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(http::health))
         .route("/api/auth/challenge", post(auth::http::challenge))
         .route("/api/auth/verify", post(auth::http::verify))
+        .route("/api/auth/refresh", post(auth::http::refresh))
+        .route("/api/auth/logout", post(auth::http::logout))
         .route("/api/perps/symbols", get(http::symbols))
         .route("/api/perps/klines", get(http::klines))
         .route("/api/perps/scalp-indicator", get(http::scalp_indicator))

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Gateway;
+use crate::command_line::Folder;
+use crate::support::{Gateway, V1, config};
 use crate::support::wallet::Wallet;
 
 async fn challenge(gateway: &Gateway, wallet: &Wallet) -> Value {
@@ -169,5 +170,76 @@ async fn the_history_of_a_feed_is_served_as_it_was_sent() {
     let (_, outcomes) = gateway.get("/api/outcomes/scalp/BTCUSDT?fee=0.02").await;
     assert!(outcomes["signals"].as_u64().unwrap() > 20, "{outcomes}");
     assert!((outcomes["break_even_rate"].as_f64().unwrap() - 0.56).abs() < 1e-9, "{outcomes}");
+    gateway.stop().await;
+}
+
+/// Signs in and gives the whole answer.
+async fn signed_in(gateway: &Gateway, wallet: &Wallet) -> Value {
+    let asked = challenge(gateway, wallet).await;
+    let message = asked["message"].as_str().unwrap();
+    let (status, answer) = verify(gateway, wallet, message, &wallet.sign(message)).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+async fn refresh(gateway: &Gateway, token: &Value) -> (u16, Value) {
+    gateway.post("/api/auth/refresh", &json!({ "refresh_token": token }).to_string()).await
+}
+
+#[tokio::test]
+async fn t_20_a_refresh_token_is_exchanged_once_and_an_honest_retry_gets_the_same_pair() {
+    let gateway = Gateway::start().await;
+    let first = signed_in(&gateway, &Wallet::new(3)).await;
+    assert!(first["refresh_expires_at"].as_str().unwrap() > first["expires_at"].as_str().unwrap());
+    let both =
+        tokio::join!(refresh(&gateway, &first["refresh_token"]), refresh(&gateway, &first["refresh_token"]));
+    assert_eq!(both.0, both.1, "two at once get the same pair");
+    let (status, second) = both.0;
+    assert_eq!(status, 200, "{second}");
+    assert_ne!(second["refresh_token"], first["refresh_token"]);
+    let path = format!("/ws?token={}", second["token"].as_str().unwrap());
+    let mut client = gateway.upgrade(&path, &[]).await.expect("the new token is good");
+    client.expect("connected").await;
+    let (status, refused) = refresh(&gateway, &json!("tgr_made_up")).await;
+    assert_eq!((status, &refused["code"]), (401, &json!("invalid_token")));
+    assert_eq!(gateway.post("/api/auth/refresh", "{}").await.0, 400);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn t_21_signing_out_ends_the_session_and_its_connections() {
+    let gateway = Gateway::start().await;
+    let (one, other) =
+        (signed_in(&gateway, &Wallet::new(4)).await, signed_in(&gateway, &Wallet::new(4)).await);
+    let path = |answer: &Value| format!("/ws?token={}", answer["token"].as_str().unwrap());
+    let mut ended = gateway.upgrade(&path(&one), &[V1]).await.unwrap();
+    let mut kept = gateway.upgrade(&path(&other), &[V1]).await.unwrap();
+    ended.expect("connected").await;
+    kept.expect("connected").await;
+    let started = std::time::Instant::now();
+    let body = json!({ "refresh_token": one["refresh_token"] }).to_string();
+    assert_eq!(gateway.post("/api/auth/logout", &body).await.0, 204);
+    assert_eq!(ended.closed().await, (4001, "Session revoked".into()));
+    assert!(started.elapsed() < std::time::Duration::from_secs(1));
+    assert_eq!(refresh(&gateway, &one["refresh_token"]).await.0, 401);
+    assert_eq!(gateway.upgrade(&path(&one), &[]).await.err().map(|refused| refused.0), Some(401));
+    kept.ask(json!({"type": "ping"}), "pong").await;
+    assert_eq!(refresh(&gateway, &other["refresh_token"]).await.0, 200);
+    assert_eq!(gateway.post("/api/auth/logout", &body).await.0, 204, "once more changes nothing");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_in_a_file_survives_a_restart() {
+    let folder = Folder::new();
+    let mut config = config();
+    config.store.file = folder.path("tidegate.db").into();
+    let gateway = Gateway::with(config.clone()).await;
+    let first = signed_in(&gateway, &Wallet::new(5)).await;
+    gateway.stop().await;
+    let gateway = Gateway::with(config).await;
+    let (status, second) = refresh(&gateway, &first["refresh_token"]).await;
+    assert_eq!(status, 200, "{second}");
+    assert_eq!(second["wallet_address"], first["wallet_address"]);
     gateway.stop().await;
 }

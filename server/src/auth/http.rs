@@ -17,12 +17,10 @@ use super::Peer;
 use super::challenge::AnswerRefused;
 use super::wallet::{masked, parse_address};
 use crate::app::App;
-use crate::audit::EventKind;
+use crate::audit::{EventKind, Level};
 use crate::clock::{iso, wall_ms};
 use crate::http::{ApiError, Body};
-
-/// What every wallet that signs in may do.
-const ROLES: [&str; 1] = ["user"];
+use crate::store::{Issued, RotateRefused, StoreError};
 
 #[derive(Deserialize)]
 struct ChallengeRequest {
@@ -34,6 +32,11 @@ struct VerifyRequest {
     wallet_address: String,
     message: String,
     signature: String,
+}
+
+#[derive(Deserialize)]
+struct RefreshRequest {
+    refresh_token: String,
 }
 
 /// `POST /api/auth/challenge`.
@@ -89,14 +92,105 @@ pub async fn verify(
     app.audit.require(peer.event(EventKind::SignIn).user(&wallet_address)).await.map_err(|error| {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, error.to_string())
     })?;
-    let [sid, jti] = [(); 2].map(|()| uuid::Uuid::now_v7().to_string());
-    let minted = app.tokens.mint(&wallet_address, &ROLES, &sid, &jti, wall_ms());
+    let now_ms = wall_ms();
+    let user = app.store.signed_in(&wallet_address, now_ms).await.map_err(|error| unavailable(&error))?;
+    let issued = app.store.begin_family(&user.wallet, now_ms).await.map_err(|refused| {
+        app.audit.record(peer.refused(EventKind::SignInRefused, &refused.to_string()).user(&wallet_address));
+        no_tokens(&refused)
+    })?;
     tracing::info!(user = masked(&wallet_address), "signed in");
-    Ok(Json(json!({
+    Ok(tokens(&app, &issued))
+}
+
+/// `POST /api/auth/refresh`.
+///
+/// # Errors
+/// A body that is not valid; a refresh token that is not good any more, whatever the reason.
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<Json<Value>, ApiError> {
+    let request: RefreshRequest = read(&body)?;
+    let peer = Peer::new(peer, &headers);
+    let rotated = app.store.rotate(&request.refresh_token, wall_ms()).await;
+    let issued = match rotated {
+        Ok(issued) => issued,
+        Err(refused) => {
+            let event = match &refused {
+                RotateRefused::Reused { family_id, wallet } => {
+                    // Two parties have it: neither keeps what it got with it.
+                    app.revoke(&family_id.to_string());
+                    peer.refused(EventKind::RefreshReused, "its session is revoked")
+                        .level(Level::Alert)
+                        .user(wallet)
+                }
+                other => peer.refused(EventKind::TokenRefused, &other.to_string()),
+            };
+            app.audit.record(event);
+            return Err(no_tokens(&refused));
+        }
+    };
+    app.audit.require(peer.event(EventKind::Refresh).user(&issued.wallet)).await.map_err(|error| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, error.to_string())
+    })?;
+    Ok(tokens(&app, &issued))
+}
+
+/// `POST /api/auth/logout`: ends the session of a refresh token, new or old. One that nobody knows is as good as
+/// ended.
+///
+/// # Errors
+/// A body that is not valid, or a store that does not work.
+pub async fn logout(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Body(body): Body,
+) -> Result<StatusCode, ApiError> {
+    let request: RefreshRequest = read(&body)?;
+    let ended = app.store.end_session(&request.refresh_token, wall_ms()).await;
+    if let Some(session) = ended.map_err(|error| unavailable(&error))? {
+        app.revoke(&session.family_id.to_string());
+        app.audit.record(Peer::new(peer, &headers).event(EventKind::Logout).user(&session.wallet));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An access token and the refresh token that goes with it.
+fn tokens(app: &App, issued: &Issued) -> Json<Value> {
+    let roles: Vec<_> = issued.roles.iter().map(String::as_str).collect();
+    let (sid, jti) = (issued.family_id.to_string(), issued.token_id.to_string());
+    let minted = app.tokens.mint(&issued.wallet, &roles, &sid, &jti, issued.issued_ms);
+    Json(json!({
         "token": minted.token,
         "expires_at": iso(minted.expires_at_ms),
-        "wallet_address": wallet_address,
-    })))
+        "refresh_token": issued.refresh_token.to_text().as_str(),
+        "refresh_expires_at": iso(issued.expires_ms),
+        "wallet_address": issued.wallet,
+    }))
+}
+
+/// One text for every reason: a peer that guesses learns nothing from it.
+fn no_tokens(refused: &RotateRefused) -> ApiError {
+    match refused {
+        RotateRefused::Store(error) => unavailable(error),
+        RotateRefused::Disabled => {
+            ApiError::new(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "this wallet may not sign in here")
+        }
+        _ => ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            ErrorCode::InvalidToken,
+            "the refresh token is not valid: sign in again",
+        ),
+    }
+}
+
+fn unavailable(error: &StoreError) -> ApiError {
+    tracing::error!(%error, "the store does not work");
+    let text = "sign-in is not possible at the moment: try again later";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, text)
 }
 
 /// Recovering a signer takes a while: not on a thread that serves sockets.

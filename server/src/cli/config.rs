@@ -109,6 +109,10 @@ jwt_secret = "{secret}"
 # Others whose tokens are accepted; their keys from jwks_url, or from public_key_file in PEM.
 # trusted_issuers = []                          ([{{ issuer = "…", audience = "…", jwks_url = "https://…" }}])
 
+# Users and their sessions, an SQLite file; empty: they end with the run.
+[store]
+# file = ""                                     (for example /var/lib/tidegate/tidegate.db)
+
 # What each role may do. Everybody who signs in is a user.
 [permissions]
 # user = ["signals.read", "market.read", "conversation.read", "wallet.read"]
