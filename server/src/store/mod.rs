@@ -5,6 +5,8 @@
 
 mod error;
 mod family;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 mod token;
 
