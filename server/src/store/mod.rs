@@ -208,7 +208,8 @@ impl Level {
     }
 }
 
-/// An audit event as a row: texts are kept as they come, their writer bounds them.
+/// An audit event as a row. Texts are kept as they come, but for NUL characters (U+FFFD instead); their writer
+/// bounds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// When, in Unix milliseconds.
@@ -227,6 +228,23 @@ pub struct Event {
     pub user_agent: Option<String>,
     /// What else there is to say.
     pub detail: Option<String>,
+}
+
+impl Event {
+    /// Without NUL characters, which PostgreSQL does not store: an event of a hostile peer must not get lost.
+    fn storable(&self) -> Self {
+        let clean = |text: &String| text.replace('\0', "\u{fffd}");
+        Self {
+            time_ms: self.time_ms,
+            kind: clean(&self.kind),
+            outcome: clean(&self.outcome),
+            level: self.level,
+            user: self.user.as_ref().map(clean),
+            ip: self.ip.as_ref().map(clean),
+            user_agent: self.user_agent.as_ref().map(clean),
+            detail: self.detail.as_ref().map(clean),
+        }
+    }
 }
 
 /// Roles as one column.

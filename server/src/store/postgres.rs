@@ -189,7 +189,7 @@ impl PostgresStore {
     }
 
     async fn append_event(&self, event: &Event) -> Result<(), StoreError> {
-        let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail } = event;
+        let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail } = &event.storable();
         let sql = "INSERT INTO events (time_ms, kind, outcome, level, wallet, ip, user_agent, detail)
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let level = level.rank();

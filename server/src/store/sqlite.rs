@@ -159,7 +159,7 @@ impl Store for SqliteStore {
     }
 
     fn append_event<'a>(&'a self, event: &'a Event) -> Answer<'a, ()> {
-        let event = event.clone();
+        let event = event.storable();
         Box::pin(self.run(move |database| append_event(&database.connection, &event)))
     }
 

@@ -266,8 +266,10 @@ async fn purge([store, _]: Nodes) {
     }
     assert_eq!(store.purge_families(NOW_MS + REFRESH_LIFETIME_MS).await.unwrap(), 0);
     assert_eq!(refused(&*store, &ended_token, NOW_MS).await, RotateRefused::Revoked);
+    let month_ms = NOW_MS + REFRESH_LIFETIME_MS + 1;
+    assert_eq!(store.purge_families(month_ms).await.unwrap(), 1, "the revoked family");
     let later_ms = NOW_MS + 3 * REFRESH_LIFETIME_MS;
-    assert_eq!(store.purge_families(later_ms).await.unwrap(), 3, "two families and one rotated token");
+    assert_eq!(store.purge_families(later_ms).await.unwrap(), 2, "the idle family and one rotated token");
     for gone in [&ended_token, &idle, &first] {
         assert_eq!(refused(&*store, gone, later_ms).await, RotateRefused::Unknown);
     }
@@ -307,4 +309,8 @@ async fn audit_events([store, other]: Nodes) {
     assert_eq!(found(0, None, Level::Info, 0).await.unwrap(), []);
     assert_eq!(other.purge_events(2).await.unwrap(), 1);
     assert_eq!(found(0, None, Level::Warning, 10).await.unwrap(), [second]);
+    let hostile = Event { user_agent: Some("a\0b".into()), ..first };
+    store.append_event(&hostile).await.unwrap();
+    let kept = found(0, None, Level::Alert, 1).await.unwrap();
+    assert_eq!(kept[0].user_agent.as_deref(), Some("a\u{fffd}b"));
 }

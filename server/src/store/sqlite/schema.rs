@@ -3,7 +3,8 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -13,6 +14,8 @@ use crate::store::StoreError;
 const APPLICATION_ID: i32 = 0x5447_4154;
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two attempts where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What leads from each version to the next. Never changed once released, only added to.
 const MIGRATIONS: [&str; 1] = [
@@ -63,6 +66,9 @@ pub(super) fn open_in_memory() -> Result<Connection, StoreError> {
 }
 
 pub(super) fn open_file(path: &Path) -> Result<Connection, StoreError> {
+    static OPENING: Mutex<()> = Mutex::new(());
+    // One after the other: see `make_private`. There is nothing that a panic could have left half done.
+    let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     let place = path.display().to_string();
     let cannot = |problem: String| StoreError::Open { place: place.clone(), problem };
     make_private(path).map_err(|error| cannot(error.to_string()))?;
@@ -75,31 +81,40 @@ pub(super) fn open_file(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Makes the file before SQLite does, so that it is never readable by others; SQLite gives the files beside it the
-/// same mode.
-#[cfg(unix)]
+/// same mode. A file that is there is not opened: closing it would drop the locks of another store of this process.
 fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => restrict(path),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path) -> io::Result<()> {
     use std::fs::Permissions;
-    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn make_private(path: &Path) -> io::Result<()> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map(drop)
+fn restrict(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn prepare(mut connection: Connection, place: &str) -> Result<Connection, StoreError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // First, because it changes nothing: a file of somebody else stays as it is.
     check_owner(&connection, place)?;
-    // In memory the answer is `memory`; elsewhere a file system without shared memory may refuse WAL, which costs
-    // speed only.
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
@@ -107,9 +122,24 @@ fn prepare(mut connection: Connection, place: &str) -> Result<Connection, StoreE
     Ok(connection)
 }
 
+/// In memory the answer is `memory`; elsewhere a file system without shared memory may refuse WAL, which costs speed
+/// only. SQLite itself does not wait for the lock that a change of the mode needs.
+fn use_wal(connection: &Connection) -> Result<(), StoreError> {
+    let started = Instant::now();
+    loop {
+        let changed = connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+        match changed.map_err(StoreError::from) {
+            Err(StoreError::Busy) if started.elapsed() < BUSY_TIMEOUT => std::thread::sleep(BUSY_PAUSE),
+            changed => return changed,
+        }
+    }
+}
+
+/// In one statement: another program may be making the schema at this moment.
 fn check_owner(connection: &Connection, place: &str) -> Result<(), StoreError> {
-    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let sql = "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id";
+    let (application_id, tables): (i32, i64) =
+        connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if application_id == APPLICATION_ID || (application_id == 0 && tables == 0) {
         return Ok(());
     }

@@ -131,6 +131,35 @@ fn a_file_that_is_not_ours_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_new_file_is_made_once_by_many_at_the_same_time() {
+    for _ in 0..10 {
+        let folder = Folder::new();
+        let path = folder.0.join("tidegate.db");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&path))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for store in opened {
+            store.unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_store_waits_for_another_program_that_writes() {
+    let folder = Folder::new();
+    let path = folder.0.join("tidegate.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    open(&path).unwrap();
+    release.join().unwrap();
+}
+
+#[test]
 fn a_newer_file_is_refused_with_the_way_out() {
     let folder = Folder::new();
     let path = folder.0.join("tidegate.db");
