@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::command_line::Folder;
-use crate::support::{Gateway, V1, config};
 use crate::support::wallet::Wallet;
+use crate::support::{Gateway, V1, config};
 
 async fn challenge(gateway: &Gateway, wallet: &Wallet) -> Value {
     let body = json!({"wallet_address": wallet.address().to_string().to_lowercase()});
