@@ -497,5 +497,5 @@ impl From<tokio_postgres::Error> for StoreError {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
