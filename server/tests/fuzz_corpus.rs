@@ -1,5 +1,5 @@
-//! What must hold for any bytes, on the corpus of the fuzz targets and on variants of it: the fuzz targets need a
-//! nightly toolchain, this does not.
+//! What must hold for any bytes, on the corpus of the fuzz targets and on variants of it: a part of every test run,
+//! where the fuzz targets themselves are a part of the long one.
 
 use std::fs;
 use std::path::Path;

@@ -4,6 +4,8 @@ mod bindings;
 mod chromium;
 mod dashboard;
 mod demo;
+mod fuzz;
+mod long;
 mod npm;
 mod pictures;
 mod shell;

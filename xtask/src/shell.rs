@@ -29,10 +29,15 @@ pub(crate) fn cargo<I: AsRef<OsStr>>(arguments: impl IntoIterator<Item = I>) -> 
     command
 }
 
-/// Where cargo puts what it builds with the dev profile.
-pub(crate) fn debug_folder() -> PathBuf {
+/// Where cargo puts what it builds.
+pub(crate) fn target_folder() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    root().join(target).join("debug")
+    root().join(target)
+}
+
+/// The same, with the dev profile.
+pub(crate) fn debug_folder() -> PathBuf {
+    target_folder().join("debug")
 }
 
 /// Runs a command to its end, with its output shown.
@@ -84,30 +89,58 @@ fn quoted(text: &str) -> String {
 pub(crate) struct Steps {
     began: Instant,
     times: Vec<(String, f64)>,
+    not_run: Vec<(String, String)>,
+}
+
+/// How a step ended that has not failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// What it checks holds.
+    Done,
+    /// Nothing is known: this is missing.
+    NotRun(String),
 }
 
 impl Steps {
     pub(crate) fn begin() -> Self {
-        Self { began: Instant::now(), times: Vec::new() }
+        Self { began: Instant::now(), times: Vec::new(), not_run: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.step_if_possible(name, || work().map(|()| Outcome::Done))
+    }
+
+    /// A step that this machine may lack something for.
+    pub(crate) fn step_if_possible(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Result<Outcome>,
+    ) -> Result<()> {
         println!("\n== {name}");
         let began = Instant::now();
-        work().with_context(|| format!("step `{name}` failed"))?;
+        let outcome = work().with_context(|| format!("step `{name}` failed"))?;
         let seconds = began.elapsed().as_secs_f64();
-        println!("   {name}: done in {seconds:.1} s");
+        match outcome {
+            Outcome::Done => println!("   {name}: done in {seconds:.1} s"),
+            Outcome::NotRun(why) => {
+                println!("   {name}: NOT RUN: {why}");
+                self.not_run.push((name.to_owned(), why));
+            }
+        }
         self.times.push((name.to_owned(), seconds));
         Ok(())
     }
 
-    /// Every step with its time.
+    /// Every step with its time, and again those that were not run.
     pub(crate) fn summary(&self) {
         println!();
         for (name, seconds) in &self.times {
             println!("   {seconds:>7.1} s  {name}");
         }
         println!("   {:>7.1} s  in all", self.began.elapsed().as_secs_f64());
+        for (name, why) in &self.not_run {
+            println!("   NOT RUN: {name}: {why}");
+        }
     }
 }
 
@@ -174,6 +207,16 @@ mod tests {
         command.arg("--all").current_dir(root().join("npm")).env("KEY", "two words");
         let error = run(&mut command).unwrap_err().to_string();
         assert!(error.contains("run it again: (cd npm && KEY='two words' false --all)"), "{error}");
+    }
+
+    #[test]
+    fn a_step_that_cannot_run_is_named_at_the_end_and_fails_nothing() {
+        let mut steps = Steps::begin();
+        steps.step("one", || Ok(())).unwrap();
+        steps.step_if_possible("two", || Ok(Outcome::NotRun("no compiler".into()))).unwrap();
+        assert_eq!(steps.not_run, [("two".to_owned(), "no compiler".to_owned())]);
+        let error = steps.step("three", || bail!("it broke")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "step `three` failed: it broke");
     }
 
     #[test]

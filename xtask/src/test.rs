@@ -6,9 +6,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::npm::npm;
-use crate::shell::{self, Steps, cargo, debug_folder, root};
+use crate::shell::{self, Outcome, Steps, cargo, debug_folder, root};
 use crate::toolchain::WASM_TARGET;
-use crate::{chromium, dashboard, pictures, toolchain, wasm};
+use crate::{chromium, dashboard, long, pictures, toolchain, wasm};
 
 /// The only crate that is not compiled for this machine.
 const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
@@ -18,27 +18,43 @@ const NO_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     /// Leave out what needs a browser, and the documentation build.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "long")]
     fast: bool,
+    /// Afterwards also what takes many minutes or needs tools of its own, such as fuzzing.
+    #[arg(long)]
+    long: bool,
+    /// Only what --long adds.
+    #[arg(long, conflicts_with_all = ["fast", "long"])]
+    only_long: bool,
 }
 
 /// Checks, builds and tests everything.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::begin();
+    if !arguments.only_long {
+        ordinary(&mut steps, arguments.fast)?;
+    }
+    if arguments.long || arguments.only_long {
+        long::run(&mut steps)?;
+    }
+    steps.summary();
+    Ok(())
+}
+
+/// Every step but the long ones.
+fn ordinary(steps: &mut Steps, fast: bool) -> Result<()> {
     steps.step("toolchain", toolchain::ensure)?;
     steps.step("format", || shell::run(&mut cargo(["fmt", "--all", "--check"])))?;
     steps.step("browser SDK: build, size budget", wasm::build)?;
     steps.step("dashboard: build, types, lint", check_dashboard)?;
     steps.step("clippy", clippy)?;
     steps.step("Rust tests, generated types among them", rust_tests)?;
-    if !arguments.fast {
+    if !fast {
         steps.step("documentation", documentation)?;
     }
-    steps.step("browser SDK and dashboard tests", || node_tests(arguments.fast))?;
-    steps.step("dependencies: licences, sources", dependencies)?;
-    steps.step("generated files are committed", generated_files)?;
-    steps.summary();
-    Ok(())
+    steps.step("browser SDK and dashboard tests", || node_tests(fast))?;
+    steps.step_if_possible("dependencies: licences, sources", dependencies)?;
+    steps.step_if_possible("generated files are committed", generated_files)
 }
 
 fn check_dashboard() -> Result<()> {
@@ -86,23 +102,23 @@ fn vitest(folder: &Path, server: &Path, chromium: Option<&Path>) -> Command {
 }
 
 /// Where the tool is installed. Advisories are left to a scheduled run: they change without the project.
-fn dependencies() -> Result<()> {
+fn dependencies() -> Result<Outcome> {
     if shell::first_line(cargo(["deny", "--version"]).stderr(std::process::Stdio::null())).is_none() {
-        println!("   cargo-deny is not installed: skipped");
-        return Ok(());
+        return Ok(Outcome::NotRun("cargo-deny is not installed: cargo install --locked cargo-deny".into()));
     }
-    shell::run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))
+    shell::run(&mut cargo(["deny", "check", "bans", "licenses", "sources"]))?;
+    Ok(Outcome::Done)
 }
 
 /// Only inside of a git checkout: an unpacked archive has nothing to compare with.
-fn generated_files() -> Result<()> {
+fn generated_files() -> Result<Outcome> {
     if !root().join(".git").exists() {
-        println!("   not a git checkout: skipped");
-        return Ok(());
+        return Ok(Outcome::NotRun("not a git checkout: there is nothing to compare with".into()));
     }
     pictures::draw()?;
     let mut git = Command::new("git");
     git.args(["diff", "--exit-code", "--stat", "--", "npm/src/generated", "docs/images", "Cargo.lock"])
         .current_dir(root());
-    shell::run(&mut git)
+    shell::run(&mut git)?;
+    Ok(Outcome::Done)
 }

@@ -1,0 +1,19 @@
+//! What `cargo xtask test --long` adds: slow, or with tools of their own.
+//!
+//! A step that cannot run here says why, and the summary at the end repeats it; it fails nothing.
+
+use anyhow::Result;
+
+use crate::fuzz;
+use crate::shell::{Outcome, Steps};
+
+/// One step: its headline and what it does.
+type Step = (&'static str, fn() -> Result<Outcome>);
+
+/// The steps, in the order in which they run. A new one is a new line here.
+const STEPS: &[Step] = &[("fuzzing: a minute for every target", fuzz::run)];
+
+/// Runs them all.
+pub(crate) fn run(steps: &mut Steps) -> Result<()> {
+    STEPS.iter().try_for_each(|(name, work)| steps.step_if_possible(name, work))
+}
