@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::audit::{Audit, Event, EventKind, Level};
 use crate::auth::challenge::Challenges;
@@ -46,9 +47,23 @@ pub struct App {
     pub markets: Arc<Markets>,
     /// Turns true when the gateway stops.
     pub stopping: watch::Receiver<bool>,
+    /// Where the clock of its sessions begins.
+    pub started: Instant,
 }
 
 impl App {
+    /// Milliseconds since the start: the clock of all sessions, which share windows and never jumps.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Connections of this node, authenticated or not.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.config.limits.connections_per_node as usize - self.connections.available_permits()
+    }
+
     /// Ends a session: its tokens are refused from now on, and its connections are told to leave.
     pub fn revoke(&self, family: &str) {
         // In this order: a connection that is just being admitted looks again once it has its place.

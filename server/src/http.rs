@@ -142,7 +142,7 @@ pub async fn stats(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Js
     }
     let census = app.permits.census();
     let limit = app.config.limits.connections_per_user;
-    let open = app.config.limits.connections_per_node as usize - app.connections.available_permits();
+    let open = app.connections();
     let types = json!({ "plain": census.connections - census.v1, "v1": census.v1 });
     Ok(Json(json!({
         "success": true,

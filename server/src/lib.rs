@@ -39,6 +39,7 @@ use tidegate_protocol::{Feed, Strategy, Symbol};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::app::App;
@@ -258,11 +259,12 @@ async fn build(
         store,
         audit,
         revocations: Revocations::new((i64::from(auth.access_token_minutes) * 60 + 5) * 1_000),
-        permits: Permits::new(config.limits.connections_per_user),
+        permits: Permits::new(config.limits.connections_per_user, config.limits.messages_per_minute),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
         hub,
         markets,
         stopping,
+        started: Instant::now(),
         config,
     };
     Ok((Arc::new(app), pipelines))

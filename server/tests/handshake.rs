@@ -11,7 +11,7 @@ use tidegate_server::config::{AuthConfig, SigningKeyFile, TrustedIssuer};
 use tokio::net::TcpListener;
 
 use crate::command_line::Folder;
-use crate::support::{Gateway, OTHER_WALLET, V1, WALLET, config, token, token_at};
+use crate::support::{Client, Gateway, OTHER_WALLET, V1, WALLET, config, token, token_at};
 
 #[tokio::test]
 async fn a_token_is_accepted_in_the_url_in_the_header_and_in_the_first_message() {
@@ -115,8 +115,8 @@ async fn who_does_not_authenticate_is_closed_after_five_seconds() {
 #[tokio::test]
 async fn a_fourth_connection_is_refused_until_one_leaves() {
     let gateway = Gateway::start().await;
-    let (first, _second, _third) =
-        (gateway.signed_in().await, gateway.signed_in().await, gateway.signed_in().await);
+    let [first, ..] =
+        [gateway.signed_in().await, gateway.signed_in().await, gateway.signed_in().await].map(Client::idle);
     let path = format!("/ws?token={}", token(WALLET));
     let text = "Connection limit exceeded: maximum 3 connections per user";
     assert_eq!(gateway.upgrade(&path, &[]).await.err(), Some((429, text.into())));
@@ -125,7 +125,7 @@ async fn a_fourth_connection_is_refused_until_one_leaves() {
     assert_eq!(v1.closed().await, (4008, "Max connections reached".into()));
     let other = format!("/ws?token={}", token(OTHER_WALLET));
     assert!(gateway.upgrade(&other, &[]).await.is_ok(), "other users are not touched");
-    drop(first);
+    first.abort();
     while gateway.upgrade(&path, &[]).await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -9,6 +9,7 @@ mod http;
 mod identity;
 mod limits;
 mod live_market;
+mod places;
 mod signals;
 #[expect(unreachable_pub, reason = "shared with the unit tests")]
 mod support;

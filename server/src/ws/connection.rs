@@ -12,7 +12,8 @@ use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
 
 use super::permits::{Notice, NoticeSender, Permit};
-use super::session::{Action, ClientKind, Following, Session, Verified};
+use super::pulse::Pulse;
+use super::session::{Action, ClientKind, Following, Session, Spread, Verified};
 use crate::app::App;
 use crate::auth::Peer;
 use crate::auth::wallet::masked;
@@ -24,8 +25,6 @@ use crate::refusal::Refusal;
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the peer has to answer a close frame.
 const CLOSE_LINGER: Duration = Duration::from_secs(1);
-/// Clients are asked to come back spread over this long after a restart.
-const RECONNECT_SPREAD_MS: u64 = 5_000;
 
 /// What a connection holds of the gateway before and while it is authenticated; given back on drop.
 #[derive(Debug)]
@@ -36,6 +35,7 @@ pub struct Admission {
     pub(super) only_user: Option<String>,
     pub(super) permit: Option<Permit>,
     pub(super) notices: NoticeSender,
+    pub(super) pulse: Arc<Pulse>,
     inbox: mpsc::Receiver<Notice>,
     _place: OwnedSemaphorePermit,
 }
@@ -50,7 +50,17 @@ impl Admission {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let (notices, inbox) = mpsc::channel(1);
-        Self { session_id, kind, peer, only_user, permit: None, notices, inbox, _place: place }
+        Self {
+            session_id,
+            kind,
+            peer,
+            only_user,
+            permit: None,
+            notices,
+            pulse: Arc::default(),
+            inbox,
+            _place: place,
+        }
     }
 }
 
@@ -65,6 +75,7 @@ pub struct Connection<S> {
     followed: Vec<Feed>,
     started: Instant,
     stopping: watch::Receiver<bool>,
+    asked_to_leave: bool,
 }
 
 /// What a connection waits for.
@@ -77,6 +88,8 @@ enum Happened<E> {
     Deadline,
     /// The rest of the gateway has something to tell.
     Notice(Notice),
+    /// Somebody wants to know whether the peer is still there.
+    Probed,
     /// The gateway stops.
     Stopping,
 }
@@ -118,7 +131,10 @@ where
 {
     /// A connection that has just been upgraded.
     pub fn new(app: Arc<App>, socket: S, admission: Admission) -> Self {
-        let session = Session::new(admission.session_id, admission.kind, Arc::clone(&app.rules), 0);
+        let rules = Arc::clone(&app.rules);
+        // Without randomness all sessions move at once, which is no reason not to serve them.
+        let chance = getrandom::u32().unwrap_or_default();
+        let session = Session::new(admission.session_id, admission.kind, rules, app.now_ms(), chance);
         let stopping = app.stopping.clone();
         Self {
             app,
@@ -129,6 +145,7 @@ where
             followed: Vec::new(),
             started: Instant::now(),
             stopping,
+            asked_to_leave: false,
         }
     }
 
@@ -146,7 +163,7 @@ where
 
     async fn serve(&mut self, verdict: Option<Verified>) -> Ended {
         if let Some(verdict) = verdict {
-            log_verdict(&self.session, &verdict);
+            self.note_verdict(&verdict);
             let actions = self.session.handle_verified(None, verdict, self.now_ms(), wall_ms());
             if let Err(ended) = self.perform(actions).await {
                 return ended;
@@ -169,25 +186,33 @@ where
             Happened::Deadline => self.session.handle_timeout(now_ms, wall_ms()),
             Happened::Notice(Notice::Replaced) => self.session.handle_replaced(),
             Happened::Notice(Notice::Revoked) => self.session.handle_revoked(),
-            Happened::Stopping => self.session.handle_shutdown(reconnect_after_ms()),
+            Happened::Probed => self.session.handle_probe(now_ms),
+            Happened::Stopping => {
+                self.asked_to_leave = true;
+                self.session.handle_shutdown(Spread::of(self.app.connections()), now_ms)
+            }
         };
         self.perform(actions).await
     }
 
     async fn happens(&mut self) -> Happened<E> {
-        let deadline = self.started + Duration::from_millis(self.session.next_deadline_ms());
+        let deadline = self.app.started + Duration::from_millis(self.session.next_deadline_ms());
         let stopping = async { self.stopping.wait_for(|stopping| *stopping).await.map(|_| ()) };
         tokio::select! {
             incoming = self.socket.next() => Happened::Incoming(incoming),
             () = self.outbox.ready() => Happened::Ready,
             () = sleep_until(deadline) => Happened::Deadline,
             Some(notice) = self.admission.inbox.recv() => Happened::Notice(notice),
-            _ = stopping => Happened::Stopping,
+            () = self.admission.pulse.asked() => Happened::Probed,
+            _ = stopping, if !self.asked_to_leave => Happened::Stopping,
         }
     }
 
     async fn receive(&mut self, incoming: Option<Result<Message, E>>) -> Step {
         let now_ms = self.now_ms();
+        if matches!(incoming, Some(Ok(_))) {
+            self.admission.pulse.beat();
+        }
         let actions = match incoming {
             Some(Ok(Message::Text(text))) => self.session.handle_text(&text, now_ms, wall_ms()),
             Some(Ok(Message::Binary(_))) => self.session.handle_fault(&Refusal::Binary),
@@ -229,8 +254,8 @@ where
     async fn verify(&mut self, message: tidegate_protocol::Authenticate) -> Step {
         let replaces = message.session.as_deref().and_then(|session| session.parse().ok());
         self.app.tokens.fetch_missing_key(&message.token).await;
-        let verdict = self.admission.admit(&self.app, &message.token, replaces);
-        log_verdict(&self.session, &verdict);
+        let verdict = self.admission.admit(&self.app, &message.token, replaces).await;
+        self.note_verdict(&verdict);
         let actions = self.session.handle_verified(Some(&message), verdict, self.now_ms(), wall_ms());
         self.perform(actions).await
     }
@@ -300,27 +325,25 @@ where
         Ended
     }
 
-    /// Milliseconds since the upgrade: the session's clock.
+    fn note_verdict(&mut self, verdict: &Verified) {
+        match verdict {
+            Ok(identity) => {
+                let user = masked(&identity.user_id);
+                tracing::info!(session = %self.session.id(), user, "authenticated");
+            }
+            Err(refusal) => {
+                tracing::warn!(session = %self.session.id(), code = %Refusal::code(refusal), "authentication refused");
+            }
+        }
+        if let Some(permit) = &self.admission.permit {
+            self.session.count_for_user(permit.window());
+        }
+    }
+
+    /// The session's clock.
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.app.now_ms()
     }
-}
-
-fn log_verdict(session: &Session, verdict: &Verified) {
-    match verdict {
-        Ok(identity) => {
-            tracing::info!(session = %session.id(), user = masked(&identity.user_id), "authenticated");
-        }
-        Err(refusal) => {
-            tracing::warn!(session = %session.id(), code = %Refusal::code(refusal), "authentication refused");
-        }
-    }
-}
-
-/// A random wait, so that clients of a restarted node come back spread out.
-fn reconnect_after_ms() -> u64 {
-    let random = getrandom::u32().unwrap_or_default();
-    200 + u64::from(random) % RECONNECT_SPREAD_MS
 }
 
 #[cfg(test)]

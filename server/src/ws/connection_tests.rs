@@ -271,3 +271,47 @@ async fn t_21_a_revoked_session_is_closed_at_once_and_its_token_is_refused() {
     other.say(&json!({"type": "ping"}));
     assert_eq!(other.hear().await["type"], "pong");
 }
+
+#[tokio::test(start_paused = true)]
+async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from_nobody_else() {
+    let harness = Harness::new().await;
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = || harness.app.tokens.mint(&wallet, &["user"], "sid", "jti", wall_ms()).token;
+    let authenticate = || json!({"type": "authenticate", "id": 9, "token": token()});
+    let mut held = [harness.connect(None), harness.connect(None), harness.connect(None)];
+    for peer in &mut held {
+        peer.say(&authenticate());
+        assert_eq!(peer.hear().await["type"], "authenticated");
+        assert_eq!(peer.hear().await["type"], "connected");
+    }
+    let started = Instant::now();
+    // They answer because their test reads; it does not while the fourth is asked about.
+    let mut fourth = harness.connect(None);
+    fourth.say(&authenticate());
+    let answering = async {
+        for peer in &mut held {
+            while !matches!(peer.from_server.recv().await, Some(Message::Ping(_))) {}
+            peer.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap();
+        }
+    };
+    let (told, ()) = tokio::join!(fourth.hear(), answering);
+    assert_eq!(told["payload"]["code"], "connection_limit");
+    assert_eq!((fourth.closed().await, started.elapsed()), (4008, Duration::ZERO), "as soon as all answered");
+
+    let [mut first, second, third] = held;
+    second.stalled.store(true, Ordering::Relaxed);
+    let mut fifth = harness.connect(None);
+    fifth.say(&authenticate());
+    let answering = async {
+        for peer in [&mut first] {
+            while !matches!(peer.from_server.recv().await, Some(Message::Ping(_))) {}
+            peer.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap();
+        }
+    };
+    let (told, ()) = tokio::join!(fifth.hear(), answering);
+    assert_eq!((told["type"].as_str(), started.elapsed()), (Some("authenticated"), Duration::from_secs(2)));
+    drop(second.to_server);
+    second.task.await.unwrap();
+    assert_eq!(harness.app.permits.census().connections, 3, "the place of the one that was stuck");
+    assert!(!third.task.is_finished(), "only one had to go");
+}

@@ -4,5 +4,6 @@
 pub mod connection;
 pub mod followed;
 pub mod permits;
+pub mod pulse;
 pub mod session;
 pub mod upgrade;

@@ -1,11 +1,13 @@
-//! Connections per user. A permit gives itself back when it is dropped.
+//! Connections per user, and what a user's connections share. A permit gives itself back when it is dropped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use tidegate_protocol::{RATE_WINDOW_MS, SlidingWindow};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::pulse::Pulse;
 use super::session::ClientKind;
 
 /// What the rest of the gateway may tell a connection.
@@ -20,11 +22,29 @@ pub enum Notice {
 /// The door through which a connection gets a [`Notice`].
 pub type NoticeSender = mpsc::Sender<Notice>;
 
+/// The messages of all connections of one user, also of those that are gone.
+pub type UserWindow = Arc<Mutex<SlidingWindow>>;
+
 /// Counts connections per user and knows how to reach each.
 #[derive(Clone, Debug)]
 pub struct Permits {
     limit: usize,
-    slots: Arc<Mutex<HashMap<Arc<str>, Vec<Applicant>>>>,
+    messages_per_minute: usize,
+    users: Arc<Mutex<Users>>,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    by_id: HashMap<Arc<str>, User>,
+    /// Users without a connection whose messages still count, in the order of leaving.
+    departed: VecDeque<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct User {
+    /// Oldest first.
+    held: Vec<Applicant>,
+    window: UserWindow,
 }
 
 /// A connection that asks for a place.
@@ -38,6 +58,8 @@ pub struct Applicant {
     pub family: Arc<str>,
     /// The door to it.
     pub notices: NoticeSender,
+    /// Tells whether its peer is still there.
+    pub pulse: Arc<Pulse>,
 }
 
 /// Who is connected, in numbers.
@@ -56,6 +78,8 @@ pub struct Census {
 pub struct Permit {
     user_id: Arc<str>,
     session_id: Uuid,
+    window: UserWindow,
+    took_over: bool,
     permits: Permits,
 }
 
@@ -64,13 +88,14 @@ pub struct Permit {
 pub struct LimitReached;
 
 impl Permits {
-    /// At most `limit` connections per user.
+    /// At most `limit` connections per user, who together may send so many messages a minute.
     #[must_use]
-    pub fn new(limit: u32) -> Self {
-        Self { limit: limit as usize, slots: Arc::default() }
+    pub fn new(limit: u32, messages_per_minute: u32) -> Self {
+        let (limit, messages_per_minute) = (limit as usize, messages_per_minute as usize);
+        Self { limit, messages_per_minute, users: Arc::default() }
     }
 
-    /// A place for a connection of `user_id`. If `replaces` names a connection of the same user
+    /// A place for a connection of `user_id` at `now_ms`. If `replaces` names a connection of the same user
     /// that still holds a place, that one is told to leave and its place is taken over.
     ///
     /// # Errors
@@ -80,28 +105,41 @@ impl Permits {
         user_id: &Arc<str>,
         applicant: Applicant,
         replaces: Option<Uuid>,
+        now_ms: u64,
     ) -> Result<Permit, LimitReached> {
         let session_id = applicant.session_id;
-        let mut slots = self.slots.lock().expect("no holder panics");
-        let held = slots.entry(Arc::clone(user_id)).or_default();
-        if let Some(index) = held.iter().position(|slot| Some(slot.session_id) == replaces) {
-            let ghost = held.swap_remove(index);
+        let mut users = self.users.lock().expect("no holder panics");
+        users.forget_departed(now_ms);
+        let user =
+            users.by_id.entry(Arc::clone(user_id)).or_insert_with(|| User::new(self.messages_per_minute));
+        let ghost = user.held.iter().position(|slot| Some(slot.session_id) == replaces);
+        if let Some(index) = ghost {
+            let ghost = user.held.remove(index);
             // A full or closed door means that the connection is leaving already.
             let _ = ghost.notices.try_send(Notice::Replaced);
         }
-        if held.len() >= self.limit {
+        if user.held.len() >= self.limit {
             return Err(LimitReached);
         }
-        held.push(applicant);
-        drop(slots);
-        Ok(Permit { user_id: Arc::clone(user_id), session_id, permits: self.clone() })
+        user.held.push(applicant);
+        let (user_id, window) = (Arc::clone(user_id), Arc::clone(&user.window));
+        drop(users);
+        Ok(Permit { user_id, session_id, window, took_over: ghost.is_some(), permits: self.clone() })
+    }
+
+    /// The connections of a user, oldest first, with what tells whether their peers are still there.
+    #[must_use]
+    pub fn pulses(&self, user_id: &str) -> Vec<(Uuid, Arc<Pulse>)> {
+        let users = self.users.lock().expect("no holder panics");
+        let held = users.by_id.get(user_id).map(|user| user.held.as_slice()).unwrap_or_default();
+        held.iter().map(|slot| (slot.session_id, Arc::clone(&slot.pulse))).collect()
     }
 
     /// Tells every connection of a refresh family that its session has ended; says how many there were.
     pub fn revoke(&self, family: &str) -> usize {
-        let slots = self.slots.lock().expect("no holder panics");
+        let users = self.users.lock().expect("no holder panics");
         let mut revoked = 0;
-        for slot in slots.values().flatten().filter(|slot| &*slot.family == family) {
+        for slot in users.slots().filter(|slot| &*slot.family == family) {
             // A full or closed door means that the connection is leaving already.
             let _ = slot.notices.try_send(Notice::Revoked);
             revoked += 1;
@@ -112,10 +150,50 @@ impl Permits {
     /// Who holds a place now.
     #[must_use]
     pub fn census(&self) -> Census {
-        let slots = self.slots.lock().expect("no holder panics");
-        let connections = slots.values().map(Vec::len).sum();
-        let v1 = slots.values().flatten().filter(|slot| slot.kind == ClientKind::V1).count();
-        Census { users: slots.len(), connections, v1 }
+        let users = self.users.lock().expect("no holder panics");
+        let connected = users.by_id.values().filter(|user| !user.held.is_empty()).count();
+        let v1 = users.slots().filter(|slot| slot.kind == ClientKind::V1).count();
+        Census { users: connected, connections: users.slots().count(), v1 }
+    }
+}
+
+impl Users {
+    fn slots(&self) -> impl Iterator<Item = &Applicant> {
+        self.by_id.values().flat_map(|user| &user.held)
+    }
+
+    /// Forgets users who have no connection and whose last message was a minute ago.
+    fn forget_departed(&mut self, now_ms: u64) {
+        while let Some(user_id) = self.departed.front() {
+            match self.by_id.get(user_id) {
+                Some(user) if user.held.is_empty() && user.used(now_ms) > 0 => return,
+                Some(user) if user.held.is_empty() => drop(self.by_id.remove(user_id)),
+                // Came back, and stands further behind if it has left again.
+                _ => {}
+            }
+            self.departed.pop_front();
+        }
+    }
+
+    fn leave(&mut self, user_id: &Arc<str>, session_id: Uuid) {
+        let Some(user) = self.by_id.get_mut(user_id) else { return };
+        // Nothing is found when the place was taken over: it belongs to another connection now.
+        user.held.retain(|slot| slot.session_id != session_id);
+        if user.held.is_empty() {
+            self.departed.push_back(Arc::clone(user_id));
+        }
+    }
+}
+
+impl User {
+    fn new(messages_per_minute: usize) -> Self {
+        let window = SlidingWindow::new(messages_per_minute, RATE_WINDOW_MS);
+        Self { held: Vec::new(), window: Arc::new(Mutex::new(window)) }
+    }
+
+    /// Messages within the last minute.
+    fn used(&self, now_ms: u64) -> usize {
+        self.window.lock().expect("no holder panics").used(now_ms)
     }
 }
 
@@ -126,10 +204,22 @@ impl Permit {
         &self.user_id
     }
 
+    /// What counts the messages of all connections of this user.
+    #[must_use]
+    pub fn window(&self) -> UserWindow {
+        Arc::clone(&self.window)
+    }
+
+    /// Whether it was another connection's place until then.
+    #[must_use]
+    pub fn took_over(&self) -> bool {
+        self.took_over
+    }
+
     /// The connection shows a newer token, of this refresh family.
     pub fn renew(&self, family: &Arc<str>) {
-        let mut slots = self.permits.slots.lock().expect("no holder panics");
-        let held = slots.get_mut(&self.user_id).into_iter().flatten();
+        let mut users = self.permits.users.lock().expect("no holder panics");
+        let held = users.by_id.get_mut(&self.user_id).into_iter().flat_map(|user| &mut user.held);
         held.filter(|slot| slot.session_id == self.session_id)
             .for_each(|slot| slot.family = Arc::clone(family));
     }
@@ -137,14 +227,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut slots = self.permits.slots.lock().expect("no holder panics");
-        if let Some(held) = slots.get_mut(&self.user_id) {
-            // Nothing is found when the place was taken over: it belongs to another connection now.
-            held.retain(|slot| slot.session_id != self.session_id);
-            if held.is_empty() {
-                slots.remove(&self.user_id);
-            }
-        }
+        self.permits.users.lock().expect("no holder panics").leave(&self.user_id, self.session_id);
     }
 }
 
@@ -154,7 +237,16 @@ mod tests {
 
     fn applicant(session_id: Uuid) -> (Applicant, mpsc::Receiver<Notice>) {
         let (notices, door) = mpsc::channel(1);
-        (Applicant { session_id, kind: ClientKind::V1, family: "f".into(), notices }, door)
+        (
+            Applicant {
+                session_id,
+                kind: ClientKind::V1,
+                family: "f".into(),
+                notices,
+                pulse: Arc::default(),
+            },
+            door,
+        )
     }
 
     fn anybody() -> Applicant {
@@ -163,47 +255,48 @@ mod tests {
 
     #[test]
     fn a_user_has_three_places_and_a_dropped_permit_frees_one() {
-        let permits = Permits::new(3);
+        let permits = Permits::new(3, 30);
         let user: Arc<str> = "a".into();
         let mut held: Vec<_> =
-            (0..3).map(|_| permits.acquire(&user, anybody(), None).expect("a place is free")).collect();
-        assert!(permits.acquire(&user, anybody(), None).is_err());
-        assert!(permits.acquire(&"b".into(), anybody(), None).is_ok(), "others are not touched");
+            (0..3).map(|_| permits.acquire(&user, anybody(), None, 0).expect("a place is free")).collect();
+        assert!(permits.acquire(&user, anybody(), None, 0).is_err());
+        assert!(permits.acquire(&"b".into(), anybody(), None, 0).is_ok(), "others are not touched");
         held.pop();
-        let again = permits.acquire(&user, anybody(), None);
+        let again = permits.acquire(&user, anybody(), None, 0);
         assert!(again.is_ok());
         drop((held, again));
         assert_eq!(permits.census(), Census::default());
-        assert!(permits.slots.lock().unwrap().is_empty(), "nothing is left behind");
+        let _ = permits.acquire(&"c".into(), anybody(), None, 0).expect("a place is free");
+        assert_eq!(permits.users.lock().unwrap().by_id.len(), 1, "nothing is left behind of others");
     }
 
     #[test]
     fn a_takeover_tells_the_ghost_and_moves_its_place() {
-        let permits = Permits::new(1);
+        let permits = Permits::new(1, 30);
         let user: Arc<str> = "a".into();
         let (ghost_id, new_id) = (Uuid::now_v7(), Uuid::now_v7());
         let (ghost, mut ghost_door) = applicant(ghost_id);
-        let ghost = permits.acquire(&user, ghost, None).unwrap();
-        let stranger = permits.acquire(&"b".into(), anybody(), Some(ghost_id)).unwrap();
+        let ghost = permits.acquire(&user, ghost, None, 0).unwrap();
+        let stranger = permits.acquire(&"b".into(), anybody(), Some(ghost_id), 0).unwrap();
         assert!(ghost_door.try_recv().is_err(), "nobody else's session can be taken over");
-        let new = permits.acquire(&user, applicant(new_id).0, Some(ghost_id)).unwrap();
+        let new = permits.acquire(&user, applicant(new_id).0, Some(ghost_id), 0).unwrap();
         assert_eq!(ghost_door.try_recv(), Ok(Notice::Replaced));
         drop(ghost);
-        assert!(permits.acquire(&user, anybody(), None).is_err(), "the place is still taken");
+        assert!(permits.acquire(&user, anybody(), None, 0).is_err(), "the place is still taken");
         drop((new, stranger));
         assert_eq!(permits.census(), Census::default());
     }
 
     #[test]
     fn the_connections_of_a_revoked_family_are_told_and_no_others() {
-        let permits = Permits::new(3);
+        let permits = Permits::new(3, 30);
         let user: Arc<str> = "a".into();
         let (one, mut one_door) = applicant(Uuid::now_v7());
         let (mut two, mut two_door) = applicant(Uuid::now_v7());
         two.family = "another".into();
         two.kind = ClientKind::Plain;
-        let _one = permits.acquire(&user, one, None).unwrap();
-        let two = permits.acquire(&user, two, None).unwrap();
+        let _one = permits.acquire(&user, one, None, 0).unwrap();
+        let two = permits.acquire(&user, two, None, 0).unwrap();
         assert_eq!(permits.census(), Census { users: 1, connections: 2, v1: 1 });
         assert_eq!(permits.revoke("f"), 1);
         assert_eq!((one_door.try_recv(), two_door.try_recv().is_err()), (Ok(Notice::Revoked), true));
@@ -215,14 +308,14 @@ mod tests {
 
     #[test]
     fn a_hundred_attempts_at_once_get_exactly_three_places() {
-        let permits = Permits::new(3);
+        let permits = Permits::new(3, 30);
         let user: Arc<str> = "a".into();
         for _ in 0..20 {
             let held = Mutex::new(Vec::new());
             std::thread::scope(|scope| {
                 for _ in 0..100 {
                     scope.spawn(|| {
-                        if let Ok(permit) = permits.acquire(&user, anybody(), None) {
+                        if let Ok(permit) = permits.acquire(&user, anybody(), None, 0) {
                             held.lock().unwrap().push(permit);
                         }
                     });

@@ -16,6 +16,7 @@ use tidegate_protocol::{
 use uuid::Uuid;
 
 use super::followed::{Followed, Rules};
+use super::permits::UserWindow;
 use crate::auth::Identity;
 use crate::auth::permission::Permission;
 use crate::auth::token::LEEWAY_SECONDS;
@@ -33,6 +34,19 @@ const EXPIRY_NOTICE_MS: u64 = 60_000;
 const LEEWAY_MS: u64 = LEEWAY_SECONDS as u64 * 1_000;
 /// Without anything else to say, a v1 client hears a heartbeat this often.
 const HEARTBEAT_MS: u64 = HEARTBEAT_SECONDS as u64 * 1_000;
+/// A connection this old is asked to move: proxies cut those of a day, and without a word.
+const LIFETIME_MS: u64 = 23 * 3_600_000;
+/// How much earlier or later, so that those that came together do not move together.
+const LIFETIME_JITTER_MS: u64 = 30 * 60_000;
+/// A client that is asked to leave comes back after this at the earliest.
+const COME_BACK_MS: u64 = 200;
+/// Those that are asked to move for their age come back spread over this long: the gateway is there all the time.
+const MOVE_SPREAD_MS: u64 = 5_000;
+
+/// Why a gateway that stops closes its connections.
+const SERVER_RESTARTING: &str = CloseReason::ServerRestarting.as_str();
+/// Why an old connection is asked to move.
+const CONNECTION_IS_OLD: &str = "Connection is a day old";
 
 /// What kind of client it is: who offers `tidegate.v1` understands more messages and close codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +85,29 @@ pub struct Following {
     rejected: Vec<RejectedSubscription>,
 }
 
+/// How the connections of a gateway that stops are spread: over how long they are closed, and over how long they
+/// come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Milliseconds until the last one is closed.
+    pub close_ms: u64,
+    /// Milliseconds, after that, until the last one is back.
+    pub reconnect_ms: u64,
+}
+
+impl Spread {
+    /// For this many connections: 500 a second are closed, in two seconds at most, and 200 a second come back, in a
+    /// minute at most.
+    #[must_use]
+    pub fn of(connections: usize) -> Self {
+        let connections = connections as u64;
+        Self {
+            close_ms: (connections * 2).clamp(1, 2_000),
+            reconnect_ms: (connections * 5).clamp(5_000, 60_000),
+        }
+    }
+}
+
 /// The outcome of [`Action::Verify`].
 pub type Verified = Result<Identity, Refusal>;
 
@@ -82,11 +119,16 @@ pub struct Session {
     rules: Arc<Rules>,
     phase: Phase,
     taken: SlidingWindow,
+    taken_by_user: Option<UserWindow>,
     refused: SlidingWindow,
     followed: Followed,
     heard_at_ms: u64,
     sent_at_ms: u64,
     ping_at_ms: u64,
+    /// Differs from session to session.
+    chance: u32,
+    move_at_ms: u64,
+    close_at_ms: Option<u64>,
 }
 
 /// Where the session stands. Each variant holds only what is true in it.
@@ -108,20 +150,26 @@ struct Member {
 }
 
 impl Session {
-    /// A session that has just been upgraded.
+    /// A session that has just been upgraded. `chance` is any random number: it spreads what many sessions would do
+    /// at the same time.
     #[must_use]
-    pub fn new(id: Uuid, kind: ClientKind, rules: Arc<Rules>, now_ms: u64) -> Self {
+    pub fn new(id: Uuid, kind: ClientKind, rules: Arc<Rules>, now_ms: u64, chance: u32) -> Self {
         let deadline_ms = now_ms + u64::from(rules.auth_timeout_seconds) * 1_000;
         Self {
             id,
             kind,
             phase: Phase::Anonymous { deadline_ms },
             taken: SlidingWindow::new(rules.limits.messages_per_minute as usize, RATE_WINDOW_MS),
+            taken_by_user: None,
             refused: SlidingWindow::new(MAX_REFUSED_PER_WINDOW, RATE_WINDOW_MS),
             followed: Followed::default(),
             heard_at_ms: now_ms,
             sent_at_ms: now_ms,
             ping_at_ms: now_ms + PING_EVERY_MS,
+            chance,
+            move_at_ms: now_ms + LIFETIME_MS - LIFETIME_JITTER_MS
+                + u64::from(chance) % (2 * LIFETIME_JITTER_MS),
+            close_at_ms: None,
             rules,
         }
     }
@@ -130,6 +178,12 @@ impl Session {
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// From now on messages count for the user too, wherever they come from: neither reconnecting nor a second
+    /// connection gives anybody more than one connection may say.
+    pub fn count_for_user(&mut self, window: UserWindow) {
+        self.taken_by_user = Some(window);
     }
 
     /// A text frame came.
@@ -277,20 +331,47 @@ impl Session {
         vec![self.close(code, reason)]
     }
 
-    /// The server leaves; the client is to come back after `reconnect_after_ms`.
-    pub fn handle_shutdown(&mut self, reconnect_after_ms: u64) -> Vec<Action> {
-        let reason = CloseReason::ServerRestarting.as_str();
+    /// Somebody wants to know whether the peer is still there: whatever it sends after this is the answer.
+    pub fn handle_probe(&mut self, now_ms: u64) -> Vec<Action> {
+        if matches!(self.phase, Phase::Closed) {
+            return Vec::new();
+        }
+        self.ping_at_ms = now_ms + PING_EVERY_MS;
+        vec![Action::Ping]
+    }
+
+    /// The server leaves: the client is told when to come back, and goes on until its turn to be closed.
+    pub fn handle_shutdown(&mut self, spread: Spread, now_ms: u64) -> Vec<Action> {
+        match self.phase {
+            Phase::Closed => Vec::new(),
+            Phase::Live(_) => self.ask_to_leave(SERVER_RESTARTING, spread, now_ms),
+            // Nothing of it would be kept.
+            Phase::Anonymous { .. } => {
+                let mut actions =
+                    self.ask_to_leave(SERVER_RESTARTING, Spread { close_ms: 1, ..spread }, now_ms);
+                actions.push(self.close(CloseCode::SERVICE_RESTART, SERVER_RESTARTING));
+                actions
+            }
+        }
+    }
+
+    fn ask_to_leave(&mut self, reason: &str, spread: Spread, now_ms: u64) -> Vec<Action> {
+        let close_after_ms = u64::from(self.chance) % spread.close_ms.max(1);
+        // Another part of the same number: who is closed first does not have to come back first.
+        let wait_ms = u64::from(self.chance.rotate_left(16)) % spread.reconnect_ms.max(1);
+        self.close_at_ms = Some(now_ms + close_after_ms);
+        self.move_at_ms = u64::MAX;
+        self.sent_at_ms = now_ms;
+        let reconnect_after_ms = close_after_ms + COME_BACK_MS + wait_ms;
         let payload = GoingAwayPayload { reason: reason.into(), reconnect_after_ms };
-        vec![
-            Action::Send(ServerMessage::GoingAway(GoingAway { payload })),
-            self.close(CloseCode::SERVICE_RESTART, reason),
-        ]
+        vec![Action::Send(ServerMessage::GoingAway(GoingAway { payload }))]
     }
 
     /// When [`Session::handle_timeout`] is to be called next.
     #[must_use]
     pub fn next_deadline_ms(&self) -> u64 {
-        let common = self.ping_at_ms.min(self.heard_at_ms + SILENCE_MS);
+        let leaving_ms = self.close_at_ms.unwrap_or(self.move_at_ms);
+        let common = self.ping_at_ms.min(self.heard_at_ms + SILENCE_MS).min(leaving_ms);
         match &self.phase {
             Phase::Anonymous { deadline_ms } => common.min(*deadline_ms),
             Phase::Live(member) => common
@@ -303,8 +384,14 @@ impl Session {
 
     /// Time has passed: whatever is due happens.
     pub fn handle_timeout(&mut self, now_ms: u64, wall_ms: i64) -> Vec<Action> {
+        if matches!(self.phase, Phase::Closed) {
+            return Vec::new();
+        }
         if now_ms >= self.heard_at_ms + SILENCE_MS {
             return vec![self.close(CloseCode::GOING_AWAY, "")];
+        }
+        if self.close_at_ms.is_some_and(|close_at_ms| now_ms >= close_at_ms) {
+            return vec![self.close(CloseCode::SERVICE_RESTART, SERVER_RESTARTING)];
         }
         let mut actions = Vec::new();
         match &mut self.phase {
@@ -333,6 +420,10 @@ impl Session {
             self.sent_at_ms = now_ms;
             let payload = HeartbeatPayload { server_time: iso(wall_ms) };
             actions.push(Action::Send(ServerMessage::Heartbeat(Heartbeat { payload })));
+        }
+        if now_ms >= self.move_at_ms {
+            let spread = Spread { close_ms: MOVE_SPREAD_MS, reconnect_ms: MOVE_SPREAD_MS };
+            actions.extend(self.ask_to_leave(CONNECTION_IS_OLD, spread, now_ms));
         }
         actions
     }
@@ -427,13 +518,25 @@ impl Session {
         self.rules.interval_ms.get(&strategy).copied().unwrap_or_else(|| strategy.interval_ms())
     }
 
-    /// Counts a message against the rate limit.
+    /// Counts a message against the rate limit: that of the connection, and that of its user.
     fn count(&mut self, now_ms: u64) -> Result<(), Refusal> {
         let messages_per_minute = self.rules.limits.messages_per_minute;
-        self.taken.try_take(now_ms).map_err(|retry_after_ms| match self.refused.try_take(now_ms) {
-            Ok(()) => Refusal::RateLimited { messages_per_minute, retry_after_ms },
-            Err(_) => Refusal::Flooding,
-        })
+        let mut of_user = self.taken_by_user.as_ref().map(|window| window.lock().expect("no holder panics"));
+        let wait_ms = of_user.as_mut().map_or(0, |window| window.wait_ms(now_ms));
+        let retry_after_ms = wait_ms.max(self.taken.wait_ms(now_ms));
+        if retry_after_ms == 0 {
+            let taken = self.taken.try_take(now_ms);
+            debug_assert!(taken.is_ok(), "it was just asked");
+            if let Some(window) = &mut of_user {
+                let taken = window.try_take(now_ms);
+                debug_assert!(taken.is_ok(), "it was just asked, and is locked");
+            }
+            return Ok(());
+        }
+        match self.refused.try_take(now_ms) {
+            Ok(()) => Err(Refusal::RateLimited { messages_per_minute, retry_after_ms }),
+            Err(_) => Err(Refusal::Flooding),
+        }
     }
 
     fn over_limit(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {

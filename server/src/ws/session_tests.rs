@@ -26,7 +26,7 @@ fn rules() -> Arc<Rules> {
 }
 
 fn anonymous(kind: ClientKind) -> Session {
-    Session::new(Uuid::now_v7(), kind, rules(), 0)
+    Session::new(Uuid::now_v7(), kind, rules(), 0, 7)
 }
 
 fn identity(user: &str, lasts_ms: i64) -> Identity {
@@ -348,11 +348,91 @@ fn a_connection_that_answers_nothing_for_a_minute_is_gone() {
 }
 
 #[test]
-fn a_stopping_server_says_when_to_come_back() {
-    let actions = live(ClientKind::Plain).handle_shutdown(1_234);
+fn a_stopping_server_says_when_to_come_back_and_closes_when_it_is_the_turn() {
+    let spread = Spread { close_ms: 5, reconnect_ms: 1_000 };
+    let mut session = live(ClientKind::Plain);
+    let actions = session.handle_shutdown(spread, 100);
+    assert_eq!(types(&actions), ["going_away"]);
+    // The chance is 7: two of five milliseconds until the close, and then the other half of the number.
+    let wait_ms = 2 + 200 + u64::from(7u32.rotate_left(16)) % 1_000;
+    assert_eq!(
+        only(&actions)["payload"],
+        json!({"reason": "Server restarting", "reconnect_after_ms": wait_ms})
+    );
+    assert_eq!(types(&say(&mut session, &json!({"type":"ping"}), 101)), ["pong"], "it goes on until then");
+    assert_eq!(session.next_deadline_ms(), 102);
+    assert_eq!(types(&session.handle_timeout(102, WALL_MS)), ["close 1012 Server restarting"]);
+    assert_eq!(session.handle_shutdown(spread, 103), [], "it has left");
+    let mut nobody = anonymous(ClientKind::V1);
+    let actions = nobody.handle_shutdown(spread, 100);
     assert_eq!(types(&actions), ["going_away", "close 1012 Server restarting"]);
-    assert_eq!(only(&actions[..1])["payload"]["reconnect_after_ms"], 1_234);
     assert_eq!(types(&live(ClientKind::Plain).handle_replaced()), ["close 4000 Replaced"]);
+}
+
+#[test]
+fn t_68_those_that_leave_differ_in_when_they_go_and_when_they_come_back() {
+    let spread = Spread::of(1_000);
+    assert_eq!(spread, Spread { close_ms: 2_000, reconnect_ms: 5_000 });
+    let leave = |chance: u32| {
+        let mut session = Session::new(Uuid::now_v7(), ClientKind::V1, rules(), 0, chance);
+        session.handle_verified(None, Ok(identity(WALLET, 900_000)), 0, WALL_MS);
+        let away = only(&session.handle_shutdown(spread, 0))["payload"]["reconnect_after_ms"].as_u64();
+        let close_ms = session.next_deadline_ms();
+        assert!(close_ms < 2_000 && away.unwrap() >= close_ms + 200 && away.unwrap() < 7_200);
+        (close_ms, away.unwrap())
+    };
+    let chances = (0..1_000u32).map(|index| index.wrapping_mul(2_654_435_761));
+    let told: std::collections::BTreeSet<_> = chances.map(leave).collect();
+    assert!(told.len() > 990, "{}", told.len());
+    assert_eq!(Spread::of(20_000), Spread { close_ms: 2_000, reconnect_ms: 60_000 });
+}
+
+#[test]
+fn a_connection_that_is_nearly_a_day_old_is_asked_to_move() {
+    let mut session = live(ClientKind::Plain);
+    let at_ms = 22 * 3_600_000 + 1_800_000 + 7;
+    let mut now_ms = 0;
+    let renew = |session: &mut Session, now_ms: u64| {
+        let verdict = Ok(identity(WALLET, 900_000));
+        let renewal = authenticate(r#"{"type":"authenticate","token":"t"}"#);
+        session.handle_verified(Some(&renewal), verdict, now_ms, WALL_MS);
+        session.handle_control(now_ms);
+    };
+    while now_ms < at_ms {
+        renew(&mut session, now_ms);
+        now_ms = session.next_deadline_ms();
+        let said = types(&session.handle_timeout(now_ms, WALL_MS));
+        assert!(said.iter().all(|what| what == "ping" || now_ms == at_ms), "{now_ms}: {said:?}");
+        if now_ms == at_ms {
+            assert!(said.contains(&"going_away".to_owned()), "{said:?}");
+        }
+    }
+    assert_eq!(now_ms, at_ms);
+    now_ms = session.next_deadline_ms();
+    assert!(now_ms < at_ms + 5_000);
+    assert_eq!(types(&session.handle_timeout(now_ms, WALL_MS)), ["close 1012 Server restarting"]);
+}
+
+#[test]
+fn t_34_neither_reconnecting_nor_a_second_connection_gives_more_messages() {
+    let window = crate::ws::permits::UserWindow::new(std::sync::Mutex::new(SlidingWindow::new(30, 60_000)));
+    let connect = |now_ms| {
+        let mut session = Session::new(Uuid::now_v7(), ClientKind::V1, rules(), now_ms, 0);
+        session.handle_verified(None, Ok(identity(WALLET, 900_000)), now_ms, WALL_MS);
+        session.count_for_user(Arc::clone(&window));
+        session
+    };
+    let ping = json!({"type":"ping"});
+    let [mut one, mut two] = [connect(0), connect(0)];
+    for now_ms in 0..15 {
+        assert_eq!(types(&say(&mut one, &ping, now_ms)), ["pong"]);
+        assert_eq!(types(&say(&mut two, &ping, now_ms)), ["pong"]);
+    }
+    assert_eq!(only(&say(&mut two, &ping, 1_000))["payload"]["retry_after_ms"], 59_000);
+    let mut three = connect(2_000);
+    assert_eq!(only(&say(&mut three, &ping, 2_000))["payload"]["retry_after_ms"], 58_000);
+    assert_eq!(types(&three.handle_text("[]", 2_001, WALL_MS)), ["error"], "invalid ones are counted too");
+    assert_eq!(types(&say(&mut three, &ping, 60_000)), ["pong"]);
 }
 
 proptest! {

@@ -9,11 +9,12 @@ use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
 use tidegate_protocol::{SUBPROTOCOL, shortened};
 use uuid::Uuid;
 
 use super::connection::{Admission, Connection};
-use super::permits::Applicant;
+use super::permits::{Applicant, LimitReached, Permit};
 use super::session::ClientKind;
 use crate::app::App;
 use crate::audit::EventKind;
@@ -89,7 +90,7 @@ async fn handshake(
         Ok(Credentials { token: None, .. }) => None,
         Ok(Credentials { token: Some(token), session }) => {
             app.tokens.fetch_missing_key(&token).await;
-            Some(admission.admit(&app, &token, session))
+            Some(admission.admit(&app, &token, session).await)
         }
         Err(Refusal::ForeignOrigin) => return ApiError::from(Refusal::ForeignOrigin).into_response(),
         Err(refusal @ (Refusal::AmbiguousCredentials | Refusal::QueryToken)) => return refused(&refusal),
@@ -165,14 +166,14 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 impl Admission {
     /// Checks a token and takes a place for its user. Whatever comes of it is written down.
-    pub(super) fn admit(
+    pub(super) async fn admit(
         &mut self,
         app: &App,
         token: &str,
         replaces: Option<Uuid>,
     ) -> Result<Identity, Refusal> {
         let renewal = self.permit.is_some();
-        let verdict = self.judge(app, token, replaces);
+        let verdict = self.judge(app, token, replaces).await;
         let event = match &verdict {
             Ok(identity) if renewal => {
                 self.peer.event(EventKind::Refresh).user(&identity.user_id).detail("of a live connection")
@@ -187,7 +188,7 @@ impl Admission {
         verdict
     }
 
-    fn judge(&mut self, app: &App, token: &str, replaces: Option<Uuid>) -> Result<Identity, Refusal> {
+    async fn judge(&mut self, app: &App, token: &str, replaces: Option<Uuid>) -> Result<Identity, Refusal> {
         let identity = app.tokens.verify(token, wall_ms()).map_err(|refused| match refused {
             TokenRefused::Expired => Refusal::TokenExpired,
             TokenRefused::Invalid => Refusal::InvalidToken,
@@ -203,13 +204,7 @@ impl Admission {
             Some(permit) if permit.user_id() == &identity.user_id => permit.renew(&identity.family),
             Some(_) => {}
             None => {
-                let applicant = Applicant {
-                    session_id: self.session_id,
-                    kind: self.kind,
-                    family: Arc::clone(&identity.family),
-                    notices: self.notices.clone(),
-                };
-                let permit = app.permits.acquire(&identity.user_id, applicant, replaces);
+                let permit = self.take_place(app, &identity, replaces).await;
                 let limit = app.rules.limits.connections_per_user;
                 self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
             }
@@ -219,6 +214,45 @@ impl Admission {
             return Err(Refusal::InvalidToken);
         }
         Ok(identity)
+    }
+}
+
+impl Admission {
+    /// Takes a place for a connection of this user. When all are taken, those who hold them are asked whether they
+    /// are still there, and the oldest that does not answer gives up its place: a phone that changed networks is
+    /// not locked out by its own ghosts.
+    async fn take_place(
+        &self,
+        app: &App,
+        identity: &Identity,
+        replaces: Option<Uuid>,
+    ) -> Result<Permit, LimitReached> {
+        let place = |replaces| {
+            app.permits.acquire(&identity.user_id, self.applicant(identity), replaces, app.now_ms())
+        };
+        if let Ok(permit) = place(replaces) {
+            return Ok(permit);
+        }
+        let pulses = app.permits.pulses(&identity.user_id);
+        let answers = join_all(pulses.iter().map(|(_, pulse)| pulse.answers())).await;
+        for ((session, _), _) in pulses.iter().zip(answers).filter(|(_, answered)| !answered) {
+            // Somebody else may have been faster.
+            if let Ok(permit) = place(Some(*session)) {
+                return Ok(permit);
+            }
+        }
+        // Meanwhile one may have left.
+        place(None)
+    }
+
+    fn applicant(&self, identity: &Identity) -> Applicant {
+        Applicant {
+            session_id: self.session_id,
+            kind: self.kind,
+            family: Arc::clone(&identity.family),
+            notices: self.notices.clone(),
+            pulse: Arc::clone(&self.pulse),
+        }
     }
 }
 

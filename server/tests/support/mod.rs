@@ -1,5 +1,6 @@
 //! A gateway on a free port, and clients that talk to it.
 
+pub mod black_hole;
 pub mod exchange;
 pub mod recording;
 pub mod wallet;
@@ -99,19 +100,7 @@ impl Gateway {
 
     /// Upgrades with these headers; a refusal is its status and body.
     pub async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Result<Client, (u16, String)> {
-        let mut request = self.url(path).into_client_request().unwrap();
-        for (name, value) in headers {
-            let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
-            request.headers_mut().append(name, value.parse().unwrap());
-        }
-        match connect_async(request).await {
-            Ok((socket, response)) => Ok(Client { socket, response }),
-            Err(Error::Http(response)) => {
-                let body = response.body().clone().unwrap_or_default();
-                Err((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
-            }
-            Err(error) => panic!("{error}"),
-        }
+        Client::at(self.address, path, headers).await
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
@@ -173,6 +162,27 @@ pub struct Client {
 }
 
 impl Client {
+    /// Upgrades at this address; a refusal is its status and body.
+    pub async fn at(
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, (u16, String)> {
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        for (name, value) in headers {
+            let name: tokio_tungstenite::tungstenite::http::HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, response)) => Ok(Self { socket, response }),
+            Err(Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                Err((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub async fn say(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
@@ -222,6 +232,19 @@ impl Client {
             message["since"] = since.into();
         }
         self.ask(message, "subscribed").await
+    }
+
+    /// A client that only reads, as a browser does while nothing happens: pings are answered. Gives the close code
+    /// and reason, if it is closed.
+    pub fn idle(mut self) -> JoinHandle<Option<(u16, String)>> {
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = self.socket.next().await {
+                if let Message::Close(Some(frame)) = message {
+                    return Some((frame.code.into(), frame.reason.to_string()));
+                }
+            }
+            None
+        })
     }
 
     /// The close code and reason, after whatever signals come first.
