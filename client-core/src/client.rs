@@ -169,6 +169,18 @@ impl Client {
         id
     }
 
+    /// Whoever subscribed holds the feed up to `seq` already: from another client that ended, or from this page's
+    /// memory. The feed goes on after it, instead of with the latest signal; where this client is further, what
+    /// lies between is asked for, and comes with [`Verdict::Backfill`].
+    pub fn held(&mut self, feed: FeedId, seq: u64, now_ms: u64) {
+        let now_ms = self.advance(now_ms);
+        self.trace.held(feed, seq, now_ms);
+        if let Some(slot) = self.subscriptions.get_mut(feed) {
+            slot.position.held(seq);
+        }
+        self.settle(now_ms);
+    }
+
     /// Takes one reference away. Without references a feed lingers for a while, and is then given back. More
     /// releases than subscriptions change nothing.
     pub fn release(&mut self, feed: FeedId, now_ms: u64) {

@@ -44,11 +44,25 @@ impl Position {
         if prev == last {
             return (Verdict::Deliver, None);
         }
+        self.add_hole(last, seq);
+        (Verdict::Gap, Some((last, seq)))
+    }
+
+    /// Somebody holds the feed up to `seq`, from elsewhere. What is newer than ours is ours; what lies between an
+    /// older one and ours is missing.
+    pub(crate) fn held(&mut self, seq: u64) {
+        match self.last {
+            Some(last) if seq == last => {}
+            Some(last) if seq < last => self.add_hole(seq, last),
+            _ => self.last = Some(seq),
+        }
+    }
+
+    fn add_hole(&mut self, after: u64, before: u64) {
         if self.holes.len() == MAX_HOLES {
             self.holes.drain(..1);
         }
-        self.holes.push(Hole { after: last, before: seq, fetched: false });
-        (Verdict::Gap, Some((last, seq)))
+        self.holes.push(Hole { after, before, fetched: false });
     }
 
     /// The first signal after the server could not resume: the latest that it has, which may be the one that

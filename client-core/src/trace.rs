@@ -44,6 +44,10 @@ impl Trace {
         self.push(now_ms, Entry::Text(line("> release", &[feed.0.into()])));
     }
 
+    pub(crate) fn held(&mut self, feed: FeedId, seq: u64, now_ms: u64) {
+        self.push(now_ms, Entry::Text(line("> held", &[feed.0.into(), seq])));
+    }
+
     pub(crate) fn signal(
         &mut self,
         (socket, feed): (SocketId, FeedId),

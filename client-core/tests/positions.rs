@@ -25,6 +25,41 @@ fn a_late_acknowledgement_never_moves_a_position_back() {
 }
 
 #[test]
+fn a_feed_that_is_held_already_goes_on_where_it_was() {
+    let btc = feed("BTCUSDT/scalp");
+    let mut rig = Rig::new();
+    let id = rig.subscribe(btc);
+    rig.held(id, 100);
+    rig.input(Input::Connect);
+    rig.input(Input::Open { socket: rig.socket() });
+    let (message, requests) = rig.sent_one("authenticate");
+    assert_eq!(requests[0].since, Some(100));
+    rig.fact(connected(900_000));
+    rig.fact(granted(message, &[btc], true));
+    assert_eq!(rig.signal(id, 100, 0), Verdict::Duplicate);
+    assert_eq!(rig.signal(id, 200, 100), Verdict::Deliver);
+}
+
+#[test]
+fn what_is_held_of_a_feed_never_moves_it_back_and_what_lies_between_is_fetched() {
+    let btc = feed("BTCUSDT/scalp");
+    let (mut rig, ids) = Rig::live(&[btc]);
+    rig.signal(ids[0], 500, 400);
+    rig.held(ids[0], 500);
+    rig.pass(25);
+    assert_eq!(rig.sent(), []);
+    rig.held(ids[0], 200);
+    rig.pass(25);
+    let (message, requests) = rig.sent_one("subscribe");
+    assert_eq!(requests[0].since, Some(200));
+    rig.fact(granted(message, &[btc], true));
+    let replay = [(300, 200), (400, 300), (500, 400), (600, 500)];
+    let verdicts = replay.map(|(seq, prev)| rig.signal(ids[0], seq, prev));
+    assert_eq!(verdicts, [Verdict::Backfill, Verdict::Backfill, Verdict::Duplicate, Verdict::Deliver]);
+    assert!(!rig.events.iter().any(|event| matches!(event, Event::Gap { .. })));
+}
+
+#[test]
 fn signals_of_an_older_subscription_make_no_silent_hole() {
     let btc = feed("BTCUSDT/scalp");
     let (mut rig, ids) = Rig::live(&[btc]);

@@ -104,6 +104,7 @@ fn replay_line(client: &mut Client, words: &mut Words<'_>, now_ms: u64) {
             client.subscribe(words.feed(), now_ms);
             return;
         }
+        "held" => return client.held(FeedId(words.small()), words.number(), now_ms),
         "release" => return client.release(FeedId(words.small()), now_ms),
         "signal" => {
             let (socket, feed) = (SocketId(words.small()), FeedId(words.small()));
@@ -146,6 +147,7 @@ fn a_report_makes_another_client_do_the_same() {
     rig.signal(ids[0], 100, 0);
     rig.signal(ids[0], 400, 300);
     let other = rig.subscribe(eth);
+    rig.held(other, 70);
     rig.pass(30);
     for message in rig.sent() {
         rig.fact(granted(message.id(), &[btc], true));

@@ -110,6 +110,11 @@ impl Rig {
         id
     }
 
+    pub(crate) fn held(&mut self, feed: FeedId, seq: u64) {
+        self.client.held(feed, seq, self.now_ms);
+        self.drain();
+    }
+
     pub(crate) fn release(&mut self, feed: FeedId) {
         self.client.release(feed, self.now_ms);
         self.drain();

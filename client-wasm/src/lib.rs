@@ -99,6 +99,11 @@ impl Engine {
         Ok(self.driver.step(|core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0)
     }
 
+    /// The page holds a feed up to this signal already.
+    pub fn held(&self, feed: u32, seq: f64) {
+        self.driver.step(|core, now_ms| core.held(FeedId(feed), convert::whole(seq), now_ms));
+    }
+
     /// Takes one reference away.
     pub fn release(&self, feed: u32) {
         self.driver.step(|core, now_ms| core.release(FeedId(feed), now_ms));
