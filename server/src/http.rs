@@ -220,7 +220,7 @@ pub async fn klines(
     let limit = usize::try_from(limit).expect("at most 1500");
     let candles: Vec<Candle> = {
         let latest = app.markets.latest(symbol).expect("a known symbol has a market");
-        latest.closed.iter().copied().chain(latest.running).collect()
+        latest.closed.to_vec().into_iter().chain(latest.running).collect()
     };
     let resampled = resample(&candles, minutes);
     let mut candles = resampled.closed;
@@ -291,8 +291,8 @@ pub struct SignalsQuery {
     limit: Option<String>,
 }
 
-/// `GET /api/signals/{strategy}/{symbol}?since&limit`: whole messages as on the wire, oldest first: those after
-/// `since`, or else the newest `limit` (1 to 512, 100).
+/// `GET /api/signals/{strategy}/{symbol}?since&limit`: whole messages as on the wire, oldest first: the first `limit`
+/// (1 to 512, 100) after `since`, or else the newest; and what became of those that were LONG or SHORT.
 ///
 /// # Errors
 /// A feed or a parameter that is not valid.
@@ -309,9 +309,14 @@ pub async fn signals(
         None => SIGNALS_DEFAULT,
     };
     let limit = usize::try_from(limit).expect("at most 512");
-    let frames = app.hub.history(Feed { symbol, strategy }, since, limit);
+    let kept = app.hub.history(Feed { symbol, strategy }, since, limit);
+    let outcomes = kept.seqs.map(|(first, last)| {
+        let latest = app.markets.latest(symbol).expect("a known symbol has a market");
+        latest.outcomes.of_signals(strategy, first..=last)
+    });
+    let outcomes = serde_json::to_string(&outcomes.unwrap_or_default()).expect("figures are JSON");
     // The frames are JSON already: they are not parsed to be written again.
-    let body = format!("{{\"signals\":[{}]}}", frames.join(","));
+    let body = format!("{{\"signals\":[{}],\"outcomes\":{outcomes}}}", kept.frames.join(","));
     Ok(([(CONTENT_TYPE, "application/json")], body).into_response())
 }
 

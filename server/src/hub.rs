@@ -6,8 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::extract::ws::Utf8Bytes;
-use tidegate_protocol::{Feed, HISTORY_PER_FEED, ServerMessage};
+use tidegate_protocol::{Feed, ServerMessage};
 use tokio::sync::Notify;
+
+use crate::history::{Excerpt, History};
 
 /// Frames that wait for one connection before older ones of a feed give way to newer ones.
 const OUTBOX_FRAMES_MAX: usize = 64;
@@ -20,16 +22,17 @@ pub struct Hub {
 
 #[derive(Debug, Default)]
 struct FeedState {
-    history: VecDeque<Kept>,
-    /// Everything that was published after this instant is in `history`.
-    complete_after: u64,
+    history: History,
     followers: Vec<Arc<Outbox>>,
 }
 
-#[derive(Clone, Debug)]
-struct Kept {
-    seq: u64,
-    frame: Utf8Bytes,
+/// Some of the kept signals of a feed.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The `seq` of the first and of the last; none if there are none.
+    pub seqs: Option<(u64, u64)>,
+    /// The messages, oldest first.
+    pub frames: Vec<String>,
 }
 
 /// What a new follower gets before anything live.
@@ -61,7 +64,7 @@ impl Hub {
     /// Says that what `feed` published up to `seq`, before this node was there, is not known.
     pub fn begin_after(&self, feed: Feed, seq: u64) {
         if let Some(mut state) = self.state(feed) {
-            state.complete_after = seq;
+            state.history.begin_after(seq);
         }
     }
 
@@ -69,7 +72,7 @@ impl Hub {
     /// above the last one was published before, and is left out.
     pub fn publish(&self, feed: Feed, seq: u64, build: impl FnOnce(u64) -> ServerMessage) {
         let Some(mut state) = self.state(feed) else { return };
-        let prev = state.history.back().map_or(0, |last| last.seq);
+        let prev = state.history.last_seq();
         if seq <= prev {
             tracing::debug!(%feed, seq, prev, "a signal that was published before is left out");
             return;
@@ -81,12 +84,7 @@ impl Hub {
         for follower in &state.followers {
             follower.push(feed, frame.clone());
         }
-        if state.history.len() == HISTORY_PER_FEED
-            && let Some(forgotten) = state.history.pop_front()
-        {
-            state.complete_after = forgotten.seq;
-        }
-        state.history.push_back(Kept { seq, frame });
+        state.history.push(seq, frame);
     }
 
     /// Adds a follower and says what to send it first. Nothing that is published later is missed, and nothing
@@ -100,7 +98,9 @@ impl Hub {
             // What waits in the outbox is in the backlog too, or older than it.
             outbox.forget(feed);
         }
-        state.backlog(position)
+        let (recovered, excerpt) = state.backlog(position);
+        drop(state);
+        Backlog { recovered, frames: excerpt.frames() }
     }
 
     /// Removes a follower, and what waits for it of that feed.
@@ -112,17 +112,14 @@ impl Hub {
 
     /// Kept signals of `feed`, oldest first: the first `limit` after `since`, or else the newest `limit`.
     #[must_use]
-    pub fn history(&self, feed: Feed, since: Option<u64>, limit: usize) -> Vec<String> {
-        let Some(state) = self.state(feed) else { return Vec::new() };
-        let kept = &state.history;
-        let range = match since {
-            Some(since) => {
-                let start = kept.partition_point(|kept| kept.seq <= since);
-                start..kept.len().min(start + limit)
-            }
-            None => kept.len().saturating_sub(limit)..kept.len(),
+    pub fn history(&self, feed: Feed, since: Option<u64>, limit: usize) -> Kept {
+        let Some(state) = self.state(feed) else { return Kept::default() };
+        let excerpt = match since {
+            Some(since) => state.history.first_after(since, limit),
+            None => state.history.last(limit),
         };
-        kept.range(range).map(|kept| kept.frame.to_string()).collect()
+        drop(state);
+        Kept { seqs: excerpt.seqs(), frames: excerpt.frames().iter().map(ToString::to_string).collect() }
     }
 
     /// How many follow `feed`.
@@ -137,26 +134,16 @@ impl Hub {
 }
 
 impl FeedState {
-    fn backlog(&self, position: Position) -> Backlog {
-        let latest = || self.history.back().map(|kept| kept.frame.clone()).into_iter().collect();
+    /// Whether everything after the position is known, and what to send first.
+    fn backlog(&self, position: Position) -> (bool, Excerpt) {
         match position {
-            Position::Current => Backlog { recovered: true, frames: Vec::new() },
-            Position::Latest => Backlog { recovered: true, frames: latest() },
-            Position::Since(since) => match self.after(since) {
-                Some(frames) => Backlog { recovered: true, frames },
-                None => Backlog { recovered: false, frames: latest() },
+            Position::Current => (true, Excerpt::default()),
+            Position::Latest => (true, self.history.latest()),
+            Position::Since(since) => match self.history.all_after(since) {
+                Some(excerpt) => (true, excerpt),
+                None => (false, self.history.latest()),
             },
         }
-    }
-
-    /// What came after `since`; none if that cannot be said: the position is older than what is kept, or newer
-    /// than the latest.
-    fn after(&self, since: u64) -> Option<Vec<Utf8Bytes>> {
-        if since < self.complete_after || since > self.history.back()?.seq {
-            return None;
-        }
-        let start = self.history.partition_point(|kept| kept.seq <= since);
-        Some(self.history.range(start..).map(|kept| kept.frame.clone()).collect())
     }
 }
 
@@ -200,7 +187,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_protocol::{Pong, Strategy};
+    use tidegate_protocol::{HISTORY_PER_FEED, Pong, Strategy};
 
     use super::*;
 
@@ -300,7 +287,7 @@ mod tests {
     fn the_history_is_read_from_a_position_or_from_the_end() {
         let (hub, feed) = hub(1..=5);
         let history = |since, limit| {
-            let frames = hub.history(feed, since, limit);
+            let frames = hub.history(feed, since, limit).frames;
             seqs(&frames.into_iter().map(Utf8Bytes::from).collect::<Vec<_>>())
         };
         assert_eq!(history(None, 2), [(4, 3), (5, 4)]);

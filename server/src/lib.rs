@@ -6,11 +6,13 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod candles;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dashboard;
 pub mod failure;
+mod history;
 pub mod http;
 pub mod hub;
 pub mod market;

@@ -1,10 +1,11 @@
 //! What became of the signals of one market: the same bookkeeping live, in a replay and in a backtest.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use serde::Serialize;
 use tidegate_protocol::{HISTORY_PER_FEED, Side, Strategy};
-use tidegate_strategy::{Candle, End, Evaluation, Follower, Plan, Signal, Tally, break_even_rate};
+use tidegate_strategy::{Candle, End, Evaluation, Follower, Outcome, Plan, Signal, Tally, break_even_rate};
 
 /// Highest fee that is believed, in percent a side.
 pub const FEE_MAX_PERCENT: f64 = 5.0;
@@ -25,6 +26,7 @@ struct Book {
 
 #[derive(Clone, Debug)]
 struct Open {
+    seq: u64,
     follower: Follower,
     /// Target and stop, in percent.
     distances: [f64; 2],
@@ -33,9 +35,43 @@ struct Open {
 
 #[derive(Clone, Copy, Debug)]
 struct Ended {
+    seq: u64,
     end: End,
     distances: [f64; 2],
     side: Side,
+}
+
+/// What became of one signal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct SignalOutcome {
+    /// Which signal.
+    pub seq: u64,
+    /// `open` until it has ended; then `target`, `stop`, `timed_out`, or `expired`: its entry was not reached.
+    pub outcome: &'static str,
+    /// When it ended, in Unix milliseconds; nothing while it is open.
+    pub ended_at_ms: Option<u64>,
+    /// Result before fees, in percent of the entry; nothing without a position that has ended.
+    pub result_percent: Option<f64>,
+    /// The same as a multiple of what was at risk.
+    pub r: Option<f64>,
+}
+
+impl SignalOutcome {
+    const fn open(seq: u64) -> Self {
+        Self { seq, outcome: "open", ended_at_ms: None, result_percent: None, r: None }
+    }
+
+    fn ended(&Ended { seq, end, .. }: &Ended) -> Self {
+        let outcome = match end.outcome {
+            Outcome::Expired => "expired",
+            Outcome::Target => "target",
+            Outcome::Stop => "stop",
+            Outcome::TimedOut => "timed_out",
+        };
+        let of_a_position = |figure: f64| end.is_filled().then_some(figure);
+        let (result_percent, r) = (of_a_position(end.result_percent), of_a_position(end.r()));
+        Self { seq, outcome, ended_at_ms: Some(end.time_ms), result_percent, r }
+    }
 }
 
 /// What became of the signals of a feed, in figures.
@@ -89,6 +125,7 @@ impl Outcomes {
     pub fn signal(&mut self, evaluation: &Evaluation) {
         let Some(plan) = Plan::of(evaluation) else { return };
         let open = Open {
+            seq: evaluation.time_ms,
             follower: Follower::new(plan),
             distances: distances(evaluation, &plan),
             side: evaluation.body.side(),
@@ -103,14 +140,25 @@ impl Outcomes {
             book.open.retain_mut(|open| match open.follower.candle(candle) {
                 None => true,
                 Some(end) => {
-                    ended.push_back(Ended { end, distances: open.distances, side: open.side });
+                    if ended.len() == self.keep {
+                        ended.pop_front();
+                    }
+                    ended.push_back(Ended { seq: open.seq, end, distances: open.distances, side: open.side });
                     false
                 }
             });
-            while ended.len() > self.keep {
-                ended.pop_front();
-            }
         }
+    }
+
+    /// What became of the signals with a side whose `seq` is within `seqs`, oldest first.
+    #[must_use]
+    pub fn of_signals(&self, strategy: Strategy, seqs: RangeInclusive<u64>) -> Vec<SignalOutcome> {
+        let Some(book) = self.books.get(&strategy) else { return Vec::new() };
+        let ended = book.ended.iter().map(SignalOutcome::ended);
+        let open = book.open.iter().map(|open| SignalOutcome::open(open.seq));
+        let mut outcomes: Vec<_> = ended.chain(open).filter(|outcome| seqs.contains(&outcome.seq)).collect();
+        outcomes.sort_unstable_by_key(|outcome| outcome.seq);
+        outcomes
     }
 
     /// The figures of one strategy, with a fee of `fee_percent` on each side.
@@ -212,6 +260,22 @@ mod tests {
         let fees = free.filled as f64 * 0.04;
         assert!((free.net_percent - paid.net_percent - fees).abs() < 1e-6);
         assert_eq!(free.average_r, paid.average_r, "R is before fees");
+    }
+
+    #[test]
+    fn every_signal_with_a_side_has_an_outcome_of_its_own() {
+        let outcomes = outcomes();
+        let report = outcomes.report(Strategy::Scalp, 0.0);
+        let all = outcomes.of_signals(Strategy::Scalp, 0..=u64::MAX);
+        let count = |name| all.iter().filter(|outcome| outcome.outcome == name).count() as u64;
+        assert_eq!(
+            ["open", "target", "stop", "timed_out", "expired"].map(count),
+            [report.open, report.targets, report.stops, report.timed_out, report.expired]
+        );
+        assert!(all.is_sorted_by(|a, b| a.seq < b.seq), "oldest first, each once");
+        let some = outcomes.of_signals(Strategy::Scalp, all[3].seq..=all[7].seq);
+        assert_eq!(some, all[3..=7]);
+        assert!(all.iter().all(|outcome| outcome.ended_at_ms.is_none_or(|end_ms| end_ms > outcome.seq)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From market events to published signals: one task per symbol owns its engine, without a lock.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use tidegate_protocol::{
 use tidegate_strategy::{Candle, Engine, InvalidParameter, MarketEvent, Parameters, Refusal, Signal};
 use tokio::time::{Instant, sleep_until};
 
+use crate::candles::Candles;
 use crate::clock::MarketClock;
 use crate::hub::Hub;
-use crate::market::Source;
+use crate::market::{Recent, Source};
 use crate::outcomes::Outcomes;
 
 /// One-minute candles kept per symbol for `/api/perps/klines`: a week.
@@ -35,10 +36,10 @@ pub struct Markets {
 }
 
 /// The latest of one market.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Latest {
     /// Closed one-minute candles, oldest first.
-    pub closed: VecDeque<Candle>,
+    pub closed: Candles,
     /// The minute that is running.
     pub running: Option<Candle>,
     /// What each strategy said last.
@@ -51,7 +52,7 @@ impl Markets {
     /// Nothing is known yet of these symbols.
     #[must_use]
     pub fn new(description: String, symbols: &[Symbol]) -> Self {
-        let by_symbol = symbols.iter().map(|symbol| (*symbol, Mutex::default())).collect();
+        let by_symbol = symbols.iter().map(|symbol| (*symbol, Mutex::new(Latest::new()))).collect();
         Self { description, by_symbol }
     }
 
@@ -62,6 +63,15 @@ impl Markets {
 }
 
 impl Latest {
+    fn new() -> Self {
+        Self {
+            closed: Candles::keeping(CANDLES_KEPT),
+            running: None,
+            signals: BTreeMap::new(),
+            outcomes: Outcomes::default(),
+        }
+    }
+
     /// Takes note of an event and of the candle that is running after it.
     fn observe(&mut self, event: &MarketEvent, running: Option<Candle>) {
         let over = |before: &Candle| running.is_none_or(|now| now.open_time_ms != before.open_time_ms);
@@ -74,18 +84,15 @@ impl Latest {
             }
             _ => self.running.filter(over).into_iter().for_each(|finished| self.close(finished)),
         }
-        let closed_until_ms = self.closed.back().map_or(0, Candle::close_time_ms);
+        let closed_until_ms = self.closed.last().map_or(0, Candle::close_time_ms);
         self.running = running.filter(|running| running.open_time_ms >= closed_until_ms);
     }
 
     fn close(&mut self, candle: Candle) {
-        if self.closed.back().is_some_and(|last| last.open_time_ms >= candle.open_time_ms) {
+        if self.closed.last().is_some_and(|last| last.open_time_ms >= candle.open_time_ms) {
             return;
         }
-        if self.closed.len() == CANDLES_KEPT {
-            self.closed.pop_front();
-        }
-        self.closed.push_back(candle);
+        self.closed.push(candle);
         self.outcomes.candle(&candle);
     }
 }
@@ -147,14 +154,15 @@ impl Pipeline {
         parameters.data.quiet_minutes = source.quiet_minutes;
         let mut engine = Engine::new(source.symbol, source.tick, parameters)?;
         let past = std::mem::take(&mut source.past);
-        let recent = std::mem::take(&mut source.recent);
+        let recent: Recent = std::mem::replace(&mut source.recent, Box::new(std::iter::empty()));
+        let mut recent = recent.peekable();
         if let Err(refusal) = engine.warm_up(&past) {
             tracing::warn!(symbol = %source.symbol, %refusal, "the past of this market is not usable");
         }
         if let Some(mut latest) = markets.latest(source.symbol) {
             past.iter().for_each(|candle| latest.close(*candle));
         }
-        let begin_ms = match (past.last(), recent.first()) {
+        let begin_ms = match (past.last(), recent.peek()) {
             (Some(last), _) => last.close_time_ms(),
             (None, Some(first)) => first.time_ms(),
             (None, None) => u64::try_from(clock.now_ms()).unwrap_or(0),

@@ -43,7 +43,7 @@ fn rig(answers_from: usize) -> Rig {
         symbol,
         tick: TickSize::new(1, 1).unwrap(),
         past: (0..10).map(|minute| Candle::flat(START_MS - (10 - minute) * MINUTE_MS, 100.0)).collect(),
-        recent: Vec::new(),
+        recent: Box::new(std::iter::empty()),
         events: stream::unfold(received, async |mut events| Some((events.recv().await?, events))).boxed(),
         repair: Some(Repair { candles: Arc::new(candles), whole: is_whole }),
         quiet_minutes: QuietMinutes::Refill,
@@ -78,7 +78,7 @@ impl Rig {
     /// Seconds after the start, and whether the market was known.
     fn said(&self) -> Vec<(u64, bool)> {
         let feed = Feed { symbol: self.symbol, strategy: Strategy::Scalp };
-        let said = self.hub.history(feed, None, 512).into_iter().map(|frame| {
+        let said = self.hub.history(feed, None, 512).frames.into_iter().map(|frame| {
             let message: serde_json::Value = serde_json::from_str(&frame).unwrap();
             let seconds = (message["seq"].as_u64().unwrap() - START_MS) / 1_000;
             (seconds, !message["data"]["reasoning"].as_str().unwrap().starts_with("Market data stale"))
@@ -98,8 +98,13 @@ async fn a_hole_is_filled_before_the_event_behind_it_and_nothing_is_said_across_
     assert_eq!(rig.said(), [&[(30, true)], &stale[..], &[(210, true)]].concat());
     assert_eq!(rig.asked(), 1);
     let latest = rig.markets.latest(rig.symbol).unwrap();
-    let minutes: Vec<_> =
-        latest.closed.iter().skip(10).map(|candle| (candle.open_time_ms - START_MS) / MINUTE_MS).collect();
+    let minutes: Vec<_> = latest
+        .closed
+        .to_vec()
+        .iter()
+        .skip(10)
+        .map(|candle| (candle.open_time_ms - START_MS) / MINUTE_MS)
+        .collect();
     assert_eq!(minutes, [0, 1, 2]);
 }
 
@@ -177,7 +182,7 @@ fn through_a_pipeline(
             symbol,
             tick: TickSize::new(1, 2).unwrap(),
             past: Vec::new(),
-            recent: Vec::new(),
+            recent: Box::new(std::iter::empty()),
             events: events.boxed(),
             repair: None,
             quiet_minutes,
@@ -186,7 +191,7 @@ fn through_a_pipeline(
         let hub = Arc::new(Hub::new(feeds));
         let markets = Arc::new(Markets::new("a test".into(), &[symbol]));
         Pipeline::new(source, Parameters::default(), clock, Arc::clone(&hub), markets).unwrap().run().await;
-        feeds.map(|feed| hub.history(feed, None, 512)).into()
+        feeds.map(|feed| hub.history(feed, None, 512).frames).into()
     })
 }
 

@@ -167,6 +167,12 @@ async fn the_history_of_a_feed_is_served_as_it_was_sent() {
     let (_, after) = gateway.get(&path).await;
     assert_eq!(after["signals"][0], newest[1]);
     assert_eq!(after["signals"][1], newest[2]);
+    let (_, kept) = gateway.get("/api/signals/scalp/BTCUSDT?limit=512").await;
+    let with_a_side =
+        kept["signals"].as_array().unwrap().iter().filter(|kept| kept["data"]["side"] != "NEUTRAL");
+    let seqs: Vec<_> = with_a_side.map(|kept| &kept["seq"]).collect();
+    let judged: Vec<_> = kept["outcomes"].as_array().unwrap().iter().map(|outcome| &outcome["seq"]).collect();
+    assert_eq!(judged, seqs, "each that was LONG or SHORT");
     let (_, outcomes) = gateway.get("/api/outcomes/scalp/BTCUSDT?fee=0.02").await;
     assert!(outcomes["signals"].as_u64().unwrap() > 20, "{outcomes}");
     assert!((outcomes["break_even_rate"].as_f64().unwrap() - 0.56).abs() < 1e-9, "{outcomes}");

@@ -35,8 +35,9 @@ pub struct Source {
     pub tick: TickSize,
     /// Closed candles before the start, oldest first.
     pub past: Vec<Candle>,
-    /// What happened after them and before the start: evaluated, so that there is a history.
-    pub recent: Vec<MarketEvent>,
+    /// What happened after them and before the start: evaluated, so that there is a history. Made as it is taken:
+    /// of many markets together it would be a lot.
+    pub recent: Recent,
     /// What happens from the start on, each event when it is due.
     pub events: BoxStream<'static, MarketEvent>,
     /// How holes in the events are filled; nothing for a market that has none.
@@ -44,6 +45,9 @@ pub struct Source {
     /// What a minute means in which nothing arrived.
     pub quiet_minutes: QuietMinutes,
 }
+
+/// Events of the past, oldest first.
+pub type Recent = Box<dyn Iterator<Item = MarketEvent> + Send>;
 
 /// How holes in a market's events are filled.
 pub struct Repair {

@@ -131,11 +131,12 @@ impl Film {
         let seen = move |candle| seen(candle, tick);
         let mut events = events.into_iter().peekable();
         let before = std::iter::from_fn(|| events.next_if(|event| event.time_ms() < start_ms));
+        let recent: Vec<_> = evaluated.into_iter().flat_map(seen).chain(before).collect();
         Source {
             symbol,
             tick,
             past: candles.split_off(skip),
-            recent: evaluated.into_iter().flat_map(seen).chain(before).collect(),
+            recent: Box::new(recent.into_iter()),
             events: paced(future.into_iter().flat_map(seen).chain(events), clock),
             repair: None,
             quiet_minutes,

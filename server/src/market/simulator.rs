@@ -60,13 +60,14 @@ fn source(seed: u64, symbol: Symbol, clock: MarketClock, now_ms: i64) -> Source 
     let first = minute.saturating_sub(PAST_CANDLES as u64);
     let mut market = Market::new(seed, symbol);
     let past = (first..evaluated_from).map(|minute| market.minute(minute).candle()).collect();
-    let mut events = Events::from_minute(market, evaluated_from).peekable();
-    let recent = std::iter::from_fn(|| events.next_if(|event| event.time_ms() <= now_ms)).collect();
+    let happened = move |event: &MarketEvent| event.time_ms() <= now_ms;
+    let recent = Events::from_minute(Market::new(seed, symbol), evaluated_from).take_while(happened);
+    let events = Events::from_minute(market, minute).skip_while(happened);
     Source {
         symbol,
         tick: Profile::of(symbol).tick,
         past,
-        recent,
+        recent: Box::new(recent),
         events: paced(events, clock),
         repair: None,
         quiet_minutes: QuietMinutes::Flat,

@@ -236,12 +236,12 @@ fn source(
     repair: Repair,
 ) -> Source {
     let evaluated = candles.split_off(candles.len().saturating_sub(PAST_EVALUATED));
-    let events_of = |candle: Candle| [MarketEvent::halfway(&candle, tick), MarketEvent::closed(candle)];
+    let events_of = move |candle: Candle| [MarketEvent::halfway(&candle, tick), MarketEvent::closed(candle)];
     Source {
         symbol,
         tick,
         past: candles,
-        recent: evaluated.into_iter().flat_map(events_of).collect(),
+        recent: Box::new(evaluated.into_iter().flat_map(events_of)),
         events: stream::unfold(events, async |mut events| Some((events.recv().await?, events))).boxed(),
         repair: Some(repair),
         quiet_minutes: QuietMinutes::Refill,
