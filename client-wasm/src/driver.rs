@@ -58,8 +58,8 @@ impl Driver {
     }
 
     /// The hot path: the timer stays as it is, because a signal that is not late never makes it earlier.
-    pub(crate) fn signal(&self, socket: SocketId, feed: FeedId, seq: u64, prev: u64) -> Verdict {
-        let now_ms = self.clock.now_ms();
+    pub(crate) fn signal(&self, socket: SocketId, feed: FeedId, seq: u64, prev: u64, date: f64) -> Verdict {
+        let now_ms = self.clock.at_ms(date);
         let verdict = self.core.borrow_mut().handle_signal(socket, feed, seq, prev, now_ms);
         self.perform_all();
         if verdict == Verdict::Gap {
@@ -212,6 +212,18 @@ impl Clock {
             self.asleep.set(self.asleep.get() + missed);
         }
         (now - self.start + self.asleep.get()) as u64
+    }
+
+    /// The time at a date that JavaScript has just read. Shortly after a reading of both clocks the date alone
+    /// tells: in a burst of signals a reading costs as much as all the rest.
+    fn at_ms(&self, date: f64) -> u64 {
+        let (last_now, last_date) = self.last.get();
+        let since = date - last_date;
+        if (0.0..SLEEP_MS).contains(&since) {
+            (last_now + since - self.start + self.asleep.get()) as u64
+        } else {
+            self.now_ms()
+        }
     }
 }
 

@@ -138,11 +138,12 @@ impl Engine {
         self.driver.handle(Input::Message { socket: SocketId(socket), fact });
     }
 
-    /// A signal came. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a gap, 3 backfill.
+    /// A signal came, at this date. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a gap,
+    /// 3 backfill.
     #[must_use]
-    pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64) -> u8 {
+    pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64, date: f64) -> u8 {
         let (seq, prev) = (convert::whole(seq), convert::whole(prev));
-        verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), seq, prev))
+        verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), seq, prev, date))
     }
 
     /// Milliseconds until the next signal of a feed is due, negative when overdue; none where nobody knows.

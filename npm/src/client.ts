@@ -92,7 +92,10 @@ class TidegateClient implements Client, EngineListener {
   constructor(options: ClientOptions) {
     this.url = socketUrl(options.url, pageLocation());
     this.#options = options;
-    this.#store = new Store(within(options.historySize ?? 100, 512));
+    this.#store = new Store(within(options.historySize ?? 100, 512), (strategy, symbol) => {
+      const dueInMs = this.#engine.dueInMs(strategy, symbol);
+      return dueInMs === undefined ? null : Date.now() + dueInMs;
+    });
     const { getToken } = options;
     const lingerMs = within(options.lingerMs ?? 3_000, 60_000);
     const webSocket = options.webSocket ?? globalWebSocket();
@@ -233,22 +236,13 @@ class TidegateClient implements Client, EngineListener {
     if (feed.status === 'rejected') this.#fail(feed, rejection(feed));
   }
 
-  onSignal(feed: Feed, signal: SignalMessage, verdict: number): void {
-    const { strategy, symbol } = feed;
-    this.#store.remember(strategy, symbol, signal);
+  onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
     // One of the missing: for the history, not for those who follow what is new.
-    if (verdict === Verdict.backfill) return;
-    const now = Date.now();
-    // The first one was sent because somebody asked, and may be as old as the pause between two.
-    const asked = this.#store.feed(strategy, symbol).signal === null;
-    const dueInMs = this.#engine.call((core) => core.dueInMs(feed.handle));
-    this.#store.setFeed(strategy, symbol, {
-      signal,
-      data: dataOf(signal),
-      receivedAt: now,
-      latencyMs: asked ? null : this.#clock.latencyMs(signal.seq, now),
-      nextAt: dueInMs === undefined ? null : now + dueInMs,
-    });
+    if (verdict === Verdict.backfill) {
+      this.#store.remember(feed.strategy, feed.symbol, signal);
+      return;
+    }
+    this.#store.receive(signal, dataOf(signal), now, this.#clock.latencyMs(signal.seq, now));
     const followers = this.#followers.get(feed);
     if (followers) for (const follower of followers) follower.signal(signal);
   }
@@ -343,8 +337,7 @@ class TidegateClient implements Client, EngineListener {
       const error = feed.status === 'queued' ? new TidegateError('subscription_limit') : null;
       Object.assign(change, { status, error });
     }
-    const dueInMs = this.#engine.call((core) => core.dueInMs(feed.handle));
-    this.#store.setFeed(strategy, symbol, { ...change, nextAt: dueInMs === undefined ? null : Date.now() + dueInMs });
+    this.#store.setFeed(strategy, symbol, change);
   }
 
   #showAll(): void {
@@ -435,9 +428,7 @@ function globalWebSocket(): WebSocketFactory {
 }
 
 function dataOf(signal: SignalMessage): SignalData {
-  return signal.strategy === 'range_trading' || 'payload' in signal
-    ? (signal as SignalOf<'range_trading'>).payload
-    : (signal as SignalOf<'scalp' | 'momentum'>).data;
+  return signal.type === 'summary' ? signal.payload : signal.data;
 }
 
 function serverTimeOf(message: ServerMessage): string | undefined {

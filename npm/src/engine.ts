@@ -63,7 +63,8 @@ export const Verdict = { drop: 0, deliver: 1, gap: 2, backfill: 3 } as const;
 export interface EngineListener {
   onStatus(status: CoreStatus): void;
   onFeed(feed: Feed): void;
-  onSignal(feed: Feed, signal: SignalMessage, verdict: number): void;
+  /** `now` is the date at which it came. */
+  onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void;
   onControl(message: ServerMessage): void;
   onGap(feed: Feed, after: number, before: number): void;
   /** `code` is an error code of the protocol or empty, `number` a close code or milliseconds. */
@@ -136,9 +137,7 @@ export class Engine {
     try {
       return action(this.#core);
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
-      resetAfterTrap(error);
-      return undefined;
+      return trapped(error);
     }
   }
 
@@ -160,6 +159,12 @@ export class Engine {
   release(feed: Feed): void {
     feed.wanted -= 1;
     if (feed.handle !== NO_FEED) this.call((core) => core.release(feed.handle));
+  }
+
+  /** Milliseconds until the next signal of a feed is due; `undefined` where nobody knows. */
+  dueInMs(strategy: Strategy, symbol: string): number | undefined {
+    const feed = this.#byName.get(strategy)?.get(symbol);
+    return feed && this.call((core) => core.dueInMs(feed.handle));
   }
 
   /** Closes the socket without telling the core, as a network failure would. */
@@ -303,7 +308,14 @@ export class Engine {
   #onFrame(socket: number, data: unknown): void {
     const text = typeof data === 'string' ? data : '';
     this.#listener.onFrame('in', text);
-    for (const message of parseFrame(text)) this.#onMessage(socket, message);
+    let message: unknown;
+    try {
+      message = JSON.parse(text);
+    } catch (error) {
+      for (const line of linesOf(text, error)) this.#onMessage(socket, line);
+      return;
+    }
+    this.#onMessage(socket, object(message));
   }
 
   #onMessage(socket: number, message: ServerMessage): void {
@@ -313,13 +325,29 @@ export class Engine {
       return;
     }
     const feed = this.#byName.get(message.strategy)?.get(message.symbol);
-    const handle = feed ? feed.handle : NO_FEED;
-    const verdict = this.call((core) => core.signal(socket, handle, message.seq, message.prev));
-    if (verdict && feed) this.#listener.onSignal(feed, message, verdict);
+    const now = Date.now();
+    const verdict = this.#judge(socket, feed ? feed.handle : NO_FEED, message, now);
+    if (verdict !== Verdict.drop && feed) this.#listener.onSignal(feed, message, verdict, now);
+  }
+
+  /** As {@link call}, without a function made for every signal. */
+  #judge(socket: number, handle: number, { seq, prev }: SignalMessage, now: number): number {
+    if (!this.#core || isResetting()) return Verdict.drop;
+    try {
+      return this.#core.signal(socket, handle, seq, prev, now);
+    } catch (error) {
+      return trapped(error) ?? Verdict.drop;
+    }
   }
 }
 
 function ignore(): void {}
+
+/** What the module throws by itself is a trap: it is made anew. Anything else is thrown on. */
+function trapped(error: unknown): undefined {
+  if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+  resetAfterTrap(error);
+}
 
 /** The order of the numbers is that of `Host::on_status` in `client-wasm/src/lib.rs`. */
 function statusOf(state: ConnectionState, block: CoreStatus['block'], numbers: Float64Array): CoreStatus {
@@ -353,19 +381,22 @@ function subscribeIn(core: Core, feed: Feed): number {
 }
 
 function isSignal(message: ServerMessage): message is SignalMessage {
-  return 'seq' in message && typeof message.seq === 'number' && typeof message.prev === 'number';
+  const { seq, prev } = message as SignalMessage;
+  return typeof seq === 'number' && typeof prev === 'number';
 }
 
-/** The objects of a frame: one, or several separated by newlines. */
-function parseFrame(text: string): ServerMessage[] {
-  try {
-    return [object(JSON.parse(text))];
-  } catch (error) {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
-    // Not JSON at all: still a sign of life, and told as a frame of no known type.
-    if (lines.length < 2) return [unreadable(error)];
-    return lines.flatMap(parseFrame);
-  }
+/** The objects of a frame that is not one: several, separated by newlines. */
+function linesOf(text: string, error: unknown): ServerMessage[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  // Not JSON at all: still a sign of life, and told as a frame of no known type.
+  if (lines.length < 2) return [unreadable(error)];
+  return lines.map((line) => {
+    try {
+      return object(JSON.parse(line));
+    } catch (cause) {
+      return unreadable(cause);
+    }
+  });
 }
 
 /** The form of a message is taken on trust from here on: the gateway is built from the same types. */

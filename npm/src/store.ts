@@ -2,7 +2,7 @@
 //
 // It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
 
-import type { SignalMessage, Strategy } from './protocol.js';
+import type { SignalData, SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
 /** A connection that was not started. */
@@ -38,6 +38,8 @@ class Cell<T extends object> {
   readonly draft: { -readonly [K in keyof T]: T[K] };
   readonly listeners = new Set<() => void>();
   changed = false;
+  /** Whether its listeners wait for the next frame. */
+  waits = false;
   #snapshot: T;
 
   constructor(value: T) {
@@ -59,29 +61,46 @@ class Cell<T extends object> {
 
 /** A feed, with its history. */
 class FeedCell extends Cell<FeedSnapshot> {
-  /** In place as well. */
+  /** In place as well; of these the last `historySize` are shown. */
   readonly history: SignalMessage[] = [];
   historyChanged = false;
+  readonly #historySize: number;
+  readonly #nextAt: () => number | null;
+
+  constructor(historySize: number, nextAt: () => number | null) {
+    super(IDLE_FEED);
+    this.#historySize = historySize;
+    this.#nextAt = nextAt;
+  }
 
   protected override copy(): FeedSnapshot {
+    this.draft.nextAt = this.#nextAt();
     // The same array as long as nothing was added: a memo on it holds.
-    if (this.historyChanged) this.draft.history = Object.freeze([...this.history]);
+    if (this.historyChanged) this.draft.history = Object.freeze(this.#latest());
     this.historyChanged = false;
     return super.copy();
+  }
+
+  #latest(): SignalMessage[] {
+    return this.history.slice(Math.max(0, this.history.length - this.#historySize));
   }
 }
 
 /** The latest of everything. */
 export class Store {
   readonly #connection = new Cell<ConnectionSnapshot>(IDLE_CONNECTION);
-  readonly #feeds = new Map<string, FeedCell>();
+  /** By strategy, then by symbol: a joined key would be made anew for every signal. */
+  readonly #feeds = new Map<Strategy, Map<string, FeedCell>>();
   /** What changed since the last frame. */
-  readonly #dirty = new Set<{ listeners: Set<() => void> }>();
+  #dirty: Waiting[] = [];
   readonly #historySize: number;
+  readonly #nextAt: NextAt;
   readonly #frame: Frame;
 
-  constructor(historySize: number, frame: Frame = nextFrame) {
+  /** `nextAt` is asked when a snapshot is made, not with every signal. */
+  constructor(historySize: number, nextAt: NextAt = () => null, frame: Frame = nextFrame) {
     this.#historySize = historySize;
+    this.#nextAt = nextAt;
     this.#frame = frame;
   }
 
@@ -92,7 +111,7 @@ export class Store {
 
   /** How a feed stands; the same object until that changes. */
   feed(strategy: Strategy, symbol: string): FeedSnapshot {
-    return this.#feeds.get(keyOf(strategy, symbol))?.read() ?? IDLE_FEED;
+    return this.#feeds.get(strategy)?.get(symbol)?.read() ?? IDLE_FEED;
   }
 
   /** Calls back after the connection's snapshot was replaced. */
@@ -115,41 +134,62 @@ export class Store {
     this.#set(this.#cell(strategy, symbol), change);
   }
 
+  /** A signal came: the latest of its feed. The hot path. */
+  receive(signal: SignalMessage, data: SignalData, receivedAt: number, latencyMs: number | null): void {
+    const cell = this.#cell(signal.strategy, signal.symbol);
+    const { draft } = cell;
+    // The first one was sent because somebody asked, and may be as old as the pause between two.
+    draft.latencyMs = draft.signal === null ? null : latencyMs;
+    draft.signal = signal;
+    draft.data = data;
+    draft.receivedAt = receivedAt;
+    this.#remember(cell, signal);
+    this.#touch(cell);
+  }
+
   /** Puts a signal into a feed's history, where it belongs by its `seq`. */
   remember(strategy: Strategy, symbol: string, signal: SignalMessage): void {
     const cell = this.#cell(strategy, symbol);
-    const { history } = cell;
-    // Nearly always the last place; a signal that was asked for later belongs further up.
-    let place = history.length;
-    while (place > 0 && (history[place - 1]?.seq ?? 0) > signal.seq) place -= 1;
-    if (history[place - 1]?.seq === signal.seq) return;
-    history.splice(place, 0, signal);
-    if (history.length > this.#historySize) history.shift();
-    cell.historyChanged = true;
+    this.#remember(cell, signal);
     this.#touch(cell);
   }
 
   /** Forgets a feed that nobody follows. */
   forget(strategy: Strategy, symbol: string): void {
-    const cell = this.#feeds.get(keyOf(strategy, symbol));
-    if (cell && cell.listeners.size === 0) this.#feeds.delete(keyOf(strategy, symbol));
+    const ofStrategy = this.#feeds.get(strategy);
+    if (ofStrategy?.get(symbol)?.listeners.size === 0) ofStrategy.delete(symbol);
   }
 
   /** Calls back about everything that changed. */
   flush(): void {
-    const dirty = [...this.#dirty];
-    this.#dirty.clear();
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const cell of dirty) cell.waits = false;
     for (const cell of dirty) for (const listener of [...cell.listeners]) listener();
   }
 
   #cell(strategy: Strategy, symbol: string): FeedCell {
-    const key = keyOf(strategy, symbol);
-    let cell = this.#feeds.get(key);
-    if (!cell) {
-      cell = new FeedCell(IDLE_FEED);
-      this.#feeds.set(key, cell);
-    }
+    return this.#feeds.get(strategy)?.get(symbol) ?? this.#newCell(strategy, symbol);
+  }
+
+  #newCell(strategy: Strategy, symbol: string): FeedCell {
+    const cell = new FeedCell(this.#historySize, () => this.#nextAt(strategy, symbol));
+    const ofStrategy = this.#feeds.get(strategy) ?? new Map<string, FeedCell>();
+    this.#feeds.set(strategy, ofStrategy.set(symbol, cell));
     return cell;
+  }
+
+  #remember(cell: FeedCell, signal: SignalMessage): void {
+    const { history } = cell;
+    // Nearly always the last place; a signal that was asked for later belongs further up.
+    let place = history.length;
+    while (place > 0 && (history[place - 1]?.seq ?? 0) > signal.seq) place -= 1;
+    if (place > 0 && history[place - 1]?.seq === signal.seq) return;
+    if (place === history.length) history.push(signal);
+    else history.splice(place, 0, signal);
+    // Not one by one: to move all others for every signal would cost more than to read it.
+    if (history.length > 2 * this.#historySize) history.splice(0, history.length - this.#historySize);
+    cell.historyChanged = true;
   }
 
   #set<T extends object>(cell: Cell<T>, change: Partial<T>): void {
@@ -159,9 +199,20 @@ export class Store {
 
   #touch<T extends object>(cell: Cell<T>): void {
     cell.changed = true;
-    if (this.#dirty.size === 0) this.#frame(() => this.flush());
-    this.#dirty.add(cell);
+    if (cell.waits) return;
+    cell.waits = true;
+    if (this.#dirty.length === 0) this.#frame(() => this.flush());
+    this.#dirty.push(cell);
   }
+}
+
+/** When the next signal of a feed is due; `null` while nobody knows. */
+export type NextAt = (strategy: Strategy, symbol: string) => number | null;
+
+/** What waits for the next frame. */
+interface Waiting {
+  readonly listeners: Set<() => void>;
+  waits: boolean;
 }
 
 /** Calls back when the next picture is drawn. */
@@ -187,8 +238,6 @@ function nextFrame(callback: () => void): void {
 
 const HIDDEN_FRAME_MS = 16;
 const LATE_FRAME_MS = 250;
-
-const keyOf = (strategy: Strategy, symbol: string): string => `${strategy}/${symbol}`;
 
 function listen(cell: { listeners: Set<() => void> }, listener: () => void): () => void {
   // Wrapped, so that the same function may be given twice.

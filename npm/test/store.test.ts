@@ -5,7 +5,11 @@ import { scalp } from './fake-gateway.js';
 /** A store whose frames are drawn by hand. */
 function storeWithFrames(historySize = 100) {
   const frames: (() => void)[] = [];
-  const store = new Store(historySize, (callback) => frames.push(callback));
+  const store = new Store(
+    historySize,
+    () => null,
+    (callback) => frames.push(callback),
+  );
   const draw = () => {
     for (const frame of frames.splice(0)) frame();
   };
