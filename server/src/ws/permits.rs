@@ -88,10 +88,13 @@ pub struct Permit {
 pub struct LimitReached;
 
 impl Permits {
-    /// At most `limit` connections per user, who together may send so many messages a minute.
+    /// At most `limit` connections per user, each of which may send so many messages a minute. Together a user's
+    /// connections may not send more than that, however often they come and go.
     #[must_use]
     pub fn new(limit: u32, messages_per_minute: u32) -> Self {
-        let (limit, messages_per_minute) = (limit as usize, messages_per_minute as usize);
+        let limit = limit as usize;
+        // Not the allowance of a single connection: clients pace themselves by that, and know nothing of others.
+        let messages_per_minute = limit * messages_per_minute as usize;
         Self { limit, messages_per_minute, users: Arc::default() }
     }
 
@@ -268,6 +271,19 @@ mod tests {
         assert_eq!(permits.census(), Census::default());
         let _ = permits.acquire(&"c".into(), anybody(), None, 0).expect("a place is free");
         assert_eq!(permits.users.lock().unwrap().by_id.len(), 1, "nothing is left behind of others");
+    }
+
+    #[test]
+    fn t_34_however_often_a_user_reconnects_three_connections_worth_of_messages_is_all() {
+        let permits = Permits::new(3, 30);
+        let user: Arc<str> = "a".into();
+        let mut taken = 0;
+        for round in 0..10 {
+            let permit = permits.acquire(&user, anybody(), None, round).expect("a place is free");
+            let window = permit.window();
+            taken += (0..30).filter(|_| window.lock().unwrap().try_take(round).is_ok()).count();
+        }
+        assert_eq!(taken, 90);
     }
 
     #[test]
