@@ -1,7 +1,8 @@
 //! The machine: inputs in, actions and events out. What is decided where: the way to a socket and back in
 //! `connection.rs`, what happens on one that is up in `live.rs`.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use tidegate_protocol::{Feed, Limits};
 
@@ -245,6 +246,18 @@ impl Client {
     #[must_use]
     pub fn feed_id(&self, feed: Feed) -> Option<FeedId> {
         self.subscriptions.id_of(feed)
+    }
+
+    /// The feed behind a handle; `None` once it has been given back.
+    #[must_use]
+    pub fn name_of(&self, id: FeedId) -> Option<Feed> {
+        self.subscriptions.get(id).map(|slot| slot.feed)
+    }
+
+    /// When the next signal of a feed is due, in milliseconds: see [`FeedInfo::due_at_ms`].
+    #[must_use]
+    pub fn due_at_ms(&self, id: FeedId) -> Option<u64> {
+        self.subscriptions.get(id)?.due_at_ms()
     }
 
     /// What is known of a feed; `None` once it has been given back.

@@ -1,6 +1,7 @@
 //! The way to a socket and back. There is one way to it, [`Client::begin`], so that nothing can go round the
 //! checks on it.
 
+use alloc::string::String;
 use tidegate_protocol::{CloseCode, ErrorCode, Recovery};
 
 use crate::backoff::{Attempts, backoff_ms, long_backoff_ms};

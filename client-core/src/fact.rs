@@ -1,5 +1,7 @@
 //! What a control frame says, reduced to what the machine needs. Hosts make these; nothing here is parsed.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use tidegate_protocol::{ErrorCode, Feed, Limits};
 
 /// A frame that is not a signal. Any frame is a sign of life, so a host passes on each, an unknown one as

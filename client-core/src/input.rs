@@ -1,6 +1,7 @@
 //! What can happen to a client, and the ids that tie an answer to its question.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 use crate::Fact;
 

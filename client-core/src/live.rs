@@ -1,6 +1,8 @@
 //! What happens on a connection that is up: what the server says, whether it is still there, and what it has
 //! to be told.
 
+use alloc::boxed::Box;
+use alloc::string::String;
 use tidegate_protocol::{CloseCode, ErrorCode, Limits};
 
 use crate::connection::TIMEOUT;

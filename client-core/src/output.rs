@@ -1,6 +1,7 @@
 //! What a client wants done, and what it has to say.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 use tidegate_protocol::{CloseCode, ErrorCode};
 

@@ -1,6 +1,7 @@
 //! Where a client stands in one feed: what `seq` and `prev` of a signal mean for it. Holds no signal.
 
 use crate::Verdict;
+use alloc::vec::Vec;
 
 /// Holes remembered per feed. A reader so slow that it has more of them loses the oldest from its history.
 const MAX_HOLES: usize = 8;
@@ -33,7 +34,7 @@ impl Position {
             self.last = Some(seq);
             return (Verdict::Deliver, None);
         };
-        if std::mem::take(&mut self.forgotten) {
+        if core::mem::take(&mut self.forgotten) {
             return self.judge_anew(seq, prev, last);
         }
         if seq <= last {

@@ -1,6 +1,7 @@
 //! The one enum of states. Each variant holds only what is true in it, so a deadline of a live connection
 //! cannot fire without one.
 
+use alloc::boxed::Box;
 use tidegate_protocol::Limits;
 
 use crate::pacing::Pacing;

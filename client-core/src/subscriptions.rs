@@ -1,7 +1,8 @@
 //! What is wanted against what the server confirmed. References are counted here and not in the host, so that
 //! four components on one feed cost one subscription.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use tidegate_protocol::{ErrorCode, Feed};
 
@@ -42,6 +43,11 @@ impl Subscriptions {
         if slot.references == 0 {
             slot.linger_until_ms = Some(linger_until_ms);
         }
+    }
+
+    pub(crate) fn get(&self, id: FeedId) -> Option<&Slot> {
+        let index = self.slots.binary_search_by_key(&id, |slot| slot.id).ok()?;
+        self.slots.get(index)
     }
 
     pub(crate) fn get_mut(&mut self, id: FeedId) -> Option<&mut Slot> {

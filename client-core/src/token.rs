@@ -1,6 +1,7 @@
 //! When to ask for a fresh token, and what to think of the answer. Never logs a token.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 use crate::RequestId;
 use crate::backoff::backoff_ms;

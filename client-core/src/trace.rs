@@ -1,7 +1,8 @@
 //! The last inputs and actions, for a bug report: one a line, secrets masked, and complete enough to be played
 //! back (`tests/replay.rs`).
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
+use alloc::string::String;
 
 use tidegate_protocol::Feed;
 

@@ -1,6 +1,7 @@
 //! Writes the four messages that a client sends. By hand: serde would be most of the wasm file's bytes, and
 //! only a token and a session id can hold anything that needs escaping.
 
+use alloc::string::String;
 use tidegate_protocol::Feed;
 
 /// A feed to ask for, and the `seq` to resume after.

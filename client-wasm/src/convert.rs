@@ -1,27 +1,14 @@
-//! Control frames in, events out: the one place where JavaScript objects are read and made.
-//!
-//! Frames are read by getters and never by serde: its buffering of tagged enums alone was 41 % of a full
-//! build. A field of a wrong type counts as missing.
+//! Numbers and names in, facts out; events in, numbers and names out. The other side of it is `npm/src/host.ts`.
 
-use js_sys::Array;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use tidegate_client_core::{
-    Fact, FeedStatus, Granted, Input, Rejected, State, Status, Verdict, Warning, error_code,
+    Client, Fact, FeedId, FeedStatus, Granted, Input, Rejected, State, Status, Verdict, Warning, error_code,
 };
-use tidegate_protocol::{ErrorCode, Feed, Limits};
-use wasm_bindgen::prelude::*;
+use tidegate_protocol::Limits;
 
 use crate::Host;
-
-#[wasm_bindgen]
-extern "C" {
-    /// Any object of a frame.
-    #[derive(Debug)]
-    pub type Frame;
-
-    /// A property; `undefined` where there is none. One getter for all: thirty would be thirty imports.
-    #[wasm_bindgen(method, structural, indexing_getter)]
-    fn get(this: &Frame, key: &str) -> JsValue;
-}
 
 /// The inputs without particulars, by name.
 pub(crate) fn input_of(name: &str) -> Option<Input> {
@@ -41,75 +28,62 @@ pub(crate) fn input_of(name: &str) -> Option<Input> {
 }
 
 /// What a control frame says.
-pub(crate) fn fact_of(frame: &Frame) -> Fact {
-    let id = frame.number("id");
-    let kind = frame.text("type");
-    let payload = frame.object("payload");
-    match (kind.as_str(), &payload) {
-        ("pong", _) => Fact::Pong { id },
-        ("heartbeat", _) => Fact::Heartbeat,
-        ("token_expiring", _) => Fact::TokenExpiring,
-        ("unsubscribed", _) => Fact::Unsubscribed { id },
-        ("connected", Some(payload)) => connected(payload),
-        ("authenticated", Some(payload)) => {
-            Fact::Authenticated { id, expires_in_ms: payload.number("expires_in_ms") }
+///
+/// Of `subscribed`, `numbers` are handle, interval and recovered of each feed that was granted. Of `rejected`, which is
+/// one entry of the same frame, it is the handle. Of all others they are what `NUMBERS` and `LIMITS` in `npm/src/host.ts`
+/// list, in that order; what is missing is NaN. `text` is the session of `connected`, else the error code.
+pub(crate) fn fact_of(core: &Client, kind: &str, id: u64, numbers: &[f64], text: String) -> Fact {
+    let number = |index: usize| numbers.get(index).copied().map_or(0, whole);
+    match kind {
+        "pong" => Fact::Pong { id },
+        "heartbeat" => Fact::Heartbeat,
+        "token_expiring" => Fact::TokenExpiring,
+        "unsubscribed" => Fact::Unsubscribed { id },
+        "connected" => Fact::Connected {
+            session_id: text,
+            expires_in_ms: number(0),
+            heartbeat_seconds: number(3) as u32,
+            // A server that does not say has those of the protocol.
+            limits: match number(4) as u32 {
+                0 => Limits::default(),
+                messages_per_minute => Limits {
+                    messages_per_minute,
+                    subscriptions_per_connection: number(5) as u32,
+                    connections_per_user: number(6) as u32,
+                    max_message_bytes: number(7) as u32,
+                },
+            },
+        },
+        "authenticated" => Fact::Authenticated { id, expires_in_ms: number(0) },
+        "auth_error" => Fact::AuthError { id, code: error_code(&text) },
+        "error" => {
+            let retry_after_ms = numbers.get(1).filter(|number| !number.is_nan()).copied().map(whole);
+            Fact::Error { id, code: error_code(&text), retry_after_ms }
         }
-        ("auth_error", Some(payload)) => Fact::AuthError { id, code: payload.error_code() },
-        ("subscribed", Some(payload)) => Fact::Subscribed {
-            id,
-            granted: payload.items("subscriptions", granted),
-            rejected: payload.items("rejected", rejected),
-        },
-        ("error", Some(payload)) => Fact::Error {
-            id,
-            code: payload.error_code(),
-            retry_after_ms: payload.get("retry_after_ms").as_f64().map(whole),
-        },
-        ("going_away", Some(payload)) => {
-            Fact::GoingAway { reconnect_after_ms: payload.number("reconnect_after_ms") }
+        "going_away" => Fact::GoingAway { reconnect_after_ms: number(2) },
+        "subscribed" => Fact::Subscribed { id, granted: granted(core, numbers), rejected: Vec::new() },
+        "rejected" => {
+            let feed = core.name_of(FeedId(number(0) as u32));
+            let rejected = feed.map(|feed| Rejected { feed, code: error_code(&text) });
+            Fact::Subscribed { id, granted: Vec::new(), rejected: Vec::from_iter(rejected) }
         }
         _ => Fact::Other,
     }
 }
 
-/// Fields of a frame; one of a wrong type counts as missing.
-impl Frame {
-    fn text(&self, key: &str) -> String {
-        self.get(key).as_string().unwrap_or_default()
-    }
-
-    fn number(&self, key: &str) -> u64 {
-        self.get(key).as_f64().map_or(0, whole)
-    }
-
-    fn small(&self, key: &str) -> u32 {
-        self.number(key) as u32
-    }
-
-    fn object(&self, key: &str) -> Option<Frame> {
-        object(self.get(key))
-    }
-
-    fn error_code(&self) -> ErrorCode {
-        error_code(&self.text("code"))
-    }
-
-    /// The machine asks only for feeds that exist, so one that does not parse is not its own.
-    fn feed(&self) -> Option<Feed> {
-        let symbol = self.text("symbol").parse().ok()?;
-        Some(Feed { symbol, strategy: self.text("strategy").parse().ok()? })
-    }
-
-    fn items<T>(&self, key: &str, read: impl Fn(&Frame) -> Option<T>) -> Vec<T> {
-        let value = self.get(key);
-        let Some(array) = value.dyn_ref::<Array>() else { return Vec::new() };
-        array.iter().filter_map(|item| read(&object(item)?)).collect()
-    }
+/// A feed that is not known here is none that was asked for.
+fn granted(core: &Client, numbers: &[f64]) -> Vec<Granted> {
+    let read = |entry: &[f64]| {
+        let [handle, interval_ms, recovered] = *entry else { return None };
+        let feed = core.name_of(FeedId(whole(handle) as u32))?;
+        Some(Granted { feed, interval_ms: whole(interval_ms), recovered: recovered != 0.0 })
+    };
+    numbers.chunks_exact(3).filter_map(read).collect()
 }
 
 /// Tells JavaScript how the connection stands. Times become distances, because only JavaScript knows the date,
 /// and those that are not known become NaN.
-pub(crate) fn tell_status(host: &Host, status: &Status, now_ms: u64) -> Result<(), JsValue> {
+pub(crate) fn tell_status(host: &Host, status: &Status, now_ms: u64) {
     let in_ms = |at_ms: Option<u64>| at_ms.map_or(f64::NAN, |at_ms| at_ms as f64 - now_ms as f64);
     let block = match status.state {
         State::Blocked(block) => block.as_str(),
@@ -117,21 +91,18 @@ pub(crate) fn tell_status(host: &Host, status: &Status, now_ms: u64) -> Result<(
     };
     let flags = u8::from(status.probing) | u8::from(status.draining) << 1 | u8::from(status.refreshing) << 2;
     let limits = &status.limits;
-    host.on_status(
-        status.state.as_str(),
-        block,
-        &[
-            f64::from(flags),
-            f64::from(status.attempt),
-            in_ms(status.retry_at_ms),
-            in_ms(status.token_expires_at_ms),
-            in_ms(status.paced_until_ms),
-            status.rtt_ms.map_or(f64::NAN, |rtt_ms| rtt_ms as f64),
-            f64::from(limits.messages_per_minute),
-            f64::from(limits.subscriptions_per_connection),
-            f64::from(limits.connections_per_user),
-        ],
-    )
+    let numbers = [
+        f64::from(flags),
+        f64::from(status.attempt),
+        in_ms(status.retry_at_ms),
+        in_ms(status.token_expires_at_ms),
+        in_ms(status.paced_until_ms),
+        status.rtt_ms.map_or(f64::NAN, |rtt_ms| rtt_ms as f64),
+        f64::from(limits.messages_per_minute),
+        f64::from(limits.subscriptions_per_connection),
+        f64::from(limits.connections_per_user),
+    ];
+    host.on_status(status.state.as_str(), block, &numbers);
 }
 
 /// The code with which a feed was refused; empty if it was not.
@@ -161,11 +132,11 @@ pub(crate) fn warning_number(warning: &Warning) -> f64 {
     }
 }
 
-/// The feed that a warning is about.
-pub(crate) fn warning_feed(warning: &Warning) -> Option<u32> {
+/// The feed that a warning is about; 0 where it is about none.
+pub(crate) fn warning_feed(warning: &Warning) -> u32 {
     match warning {
-        Warning::FeedRejected(feed, _) => Some(feed.0),
-        _ => None,
+        Warning::FeedRejected(feed, _) => feed.0,
+        _ => 0,
     }
 }
 
@@ -182,35 +153,4 @@ pub(crate) const fn verdict_number(verdict: Verdict) -> u8 {
 /// A number of JavaScript as an integer: saturating, and 0 for what is none.
 pub(crate) fn whole(number: f64) -> u64 {
     number as u64
-}
-
-fn connected(payload: &Frame) -> Fact {
-    Fact::Connected {
-        session_id: payload.text("session_id"),
-        expires_in_ms: payload.number("expires_in_ms"),
-        heartbeat_seconds: payload.small("heartbeat_seconds"),
-        limits: payload.object("limits").as_ref().map_or_else(Limits::default, limits),
-    }
-}
-
-fn limits(frame: &Frame) -> Limits {
-    Limits {
-        messages_per_minute: frame.small("messages_per_minute"),
-        subscriptions_per_connection: frame.small("subscriptions_per_connection"),
-        connections_per_user: frame.small("connections_per_user"),
-        max_message_bytes: frame.small("max_message_bytes"),
-    }
-}
-
-fn granted(frame: &Frame) -> Option<Granted> {
-    let recovered = frame.get("recovered").is_truthy();
-    Some(Granted { feed: frame.feed()?, interval_ms: frame.number("interval_ms"), recovered })
-}
-
-fn rejected(frame: &Frame) -> Option<Rejected> {
-    Some(Rejected { feed: frame.feed()?, code: frame.error_code() })
-}
-
-fn object(value: JsValue) -> Option<Frame> {
-    value.is_object().then(|| value.unchecked_into())
 }

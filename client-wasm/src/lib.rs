@@ -1,74 +1,84 @@
 //! The Tidegate client core in the browser: the class that JavaScript sees, and nothing else.
 //!
-//! It decides nothing: an `if` about the protocol belongs in `tidegate-client-core`. It parses nothing either:
-//! JavaScript hands over parsed control frames and, of signals, four numbers.
+//! It decides nothing: an `if` about the protocol belongs in `tidegate-client-core`. It parses nothing either, and owns
+//! neither socket nor timer: JavaScript hands over what frames say as numbers, and does what [`Host`] asks for. Why it is
+//! cut this way is measured in `README.md`.
+
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
 
 mod convert;
 mod driver;
-mod socket;
+#[cfg(target_arch = "wasm32")]
+mod runtime;
 
-use std::rc::Rc;
+use alloc::string::String;
 
 use tidegate_client_core::{FeedId, Input, Options, RequestId, SocketId};
 use tidegate_protocol::Feed;
 use wasm_bindgen::prelude::*;
 
-use crate::convert::{Frame, fact_of, verdict_number};
+use crate::convert::{fact_of, input_of, verdict_number, whole};
 use crate::driver::Driver;
-
-/// Small before fast: a client holds a few hundred short strings.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 #[wasm_bindgen]
 extern "C" {
-    /// What the JavaScript side does for the machine. Every method may throw: that ends nothing here.
+    /// What the JavaScript side does for the machine. No method may throw: what a handler of the application throws is
+    /// caught there. Each may call back into [`Engine`].
     pub type Host;
 
-    /// Opens a socket and routes its events to `opened`, `closed`, `message` and `signal`.
-    #[wasm_bindgen(method, catch, js_name = openSocket)]
-    fn open_socket(this: &Host, socket: u32) -> Result<web_sys::WebSocket, JsValue>;
+    /// Milliseconds of a clock that never goes back, and that goes on while the computer sleeps.
+    #[wasm_bindgen(method)]
+    fn now(this: &Host) -> f64;
+
+    /// Opens a socket; answered by `opened` or `closed`.
+    #[wasm_bindgen(method, js_name = openSocket)]
+    fn open_socket(this: &Host, socket: u32);
+
+    /// Detaches from the socket and closes it: nothing is to be heard of it any more.
+    #[wasm_bindgen(method, js_name = closeSocket)]
+    fn close_socket(this: &Host, code: u16);
+
+    /// Sends a text frame; it may hold a token.
+    #[wasm_bindgen(method)]
+    fn send(this: &Host, text: &str);
 
     /// Asks the application for a token; answered by `tokenOk` or `tokenErr`.
-    #[wasm_bindgen(method, catch, js_name = fetchToken)]
-    fn fetch_token(this: &Host, request: u32) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, js_name = fetchToken)]
+    fn fetch_token(this: &Host, request: u32);
 
-    /// The timer fired: calls `input`. A detour, so that JavaScript is below every frame that can trap.
-    #[wasm_bindgen(method, catch)]
-    fn wake(this: &Host) -> Result<(), JsValue>;
-
-    /// A frame was sent; it may hold a token.
-    #[wasm_bindgen(method, catch)]
-    fn sent(this: &Host, text: &str) -> Result<(), JsValue>;
+    /// Sets the one timer, in place of the one that was set: then call `input('tick')`. Negative: no timer.
+    #[wasm_bindgen(method, js_name = setTimer)]
+    fn set_timer(this: &Host, in_ms: f64);
 
     /// The connection changed. The numbers are: flags (1 probing, 2 draining, 4 refreshing), failed attempts,
     /// milliseconds to the next attempt, to the token's expiry and to the end of pacing, round trip time,
     /// and the limits of messages, subscriptions and connections; NaN where one is not known.
-    #[wasm_bindgen(method, catch, js_name = onStatus)]
-    fn on_status(this: &Host, state: &str, block: &str, numbers: &[f64]) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, js_name = onStatus)]
+    fn on_status(this: &Host, state: &str, block: &str, numbers: &[f64]);
 
     /// A feed changed. `code` is that of the refusal, or empty.
-    #[wasm_bindgen(method, catch, js_name = onFeed)]
-    fn on_feed(this: &Host, feed: u32, status: &str, code: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, js_name = onFeed)]
+    fn on_feed(this: &Host, feed: u32, status: &str, code: &str);
 
     /// Signals between these two are missing.
-    #[wasm_bindgen(method, catch, js_name = onGap)]
-    fn on_gap(this: &Host, feed: u32, after: f64, before: f64) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, js_name = onGap)]
+    fn on_gap(this: &Host, feed: u32, after: f64, before: f64);
 
-    /// Something is wrong. `code` is an error code of the protocol or empty, `number` a close code or a time.
-    #[wasm_bindgen(method, catch, js_name = onWarning)]
-    fn on_warning(this: &Host, name: &str, code: &str, number: f64, feed: Option<u32>)
-    -> Result<(), JsValue>;
+    /// Something is wrong. `code` is an error code of the protocol or empty, `number` a close code or a time, `feed` 0
+    /// where it is about none.
+    #[wasm_bindgen(method, js_name = onWarning)]
+    fn on_warning(this: &Host, name: &str, code: &str, number: f64, feed: u32);
 }
 
-/// One client: the machine with its socket and its timer.
+/// One client: the machine, and what it asks its host for.
 ///
 /// Every method takes `&self` and may be called from inside a callback of [`Host`].
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
-    driver: Rc<Driver>,
+    driver: Driver,
 }
 
 #[wasm_bindgen]
@@ -84,24 +94,21 @@ impl Engine {
 
     /// Something happened that has a name and nothing else. A name that is not known is nothing.
     pub fn input(&self, input: &str) {
-        if let Some(input) = convert::input_of(input) {
+        if let Some(input) = input_of(input) {
             self.driver.handle(input);
         }
     }
 
-    /// Adds one reference to a feed; the answer is its handle.
-    ///
-    /// # Errors
-    /// The name of what is not valid: `symbol` or `strategy`.
-    pub fn subscribe(&self, symbol: &str, strategy: &str) -> Result<u32, JsValue> {
-        let symbol = symbol.parse().map_err(|_| JsValue::from_str("symbol"))?;
-        let strategy = strategy.parse().map_err(|_| JsValue::from_str("strategy"))?;
-        Ok(self.driver.step(|core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0)
+    /// Adds one reference to a feed; the answer is its handle, or 0 where there can be no such feed.
+    #[must_use]
+    pub fn subscribe(&self, symbol: &str, strategy: &str) -> u32 {
+        let (Ok(symbol), Ok(strategy)) = (symbol.parse(), strategy.parse()) else { return 0 };
+        self.driver.step(|core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0
     }
 
     /// The page holds a feed up to this signal already.
     pub fn held(&self, feed: u32, seq: f64) {
-        self.driver.step(|core, now_ms| core.held(FeedId(feed), convert::whole(seq), now_ms));
+        self.driver.step(|core, now_ms| core.held(FeedId(feed), whole(seq), now_ms));
     }
 
     /// Takes one reference away.
@@ -109,10 +116,10 @@ impl Engine {
         self.driver.step(|core, now_ms| core.release(FeedId(feed), now_ms));
     }
 
-    /// The application has a token.
+    /// The application has a token. How long it lasts is NaN where nobody knows.
     #[wasm_bindgen(js_name = tokenOk)]
-    pub fn token_ok(&self, request: u32, token: String, expires_in_ms: Option<f64>) {
-        let expires_in_ms = expires_in_ms.map(convert::whole);
+    pub fn token_ok(&self, request: u32, token: String, expires_in_ms: f64) {
+        let expires_in_ms = (!expires_in_ms.is_nan()).then(|| whole(expires_in_ms));
         self.driver.handle(Input::TokenOk { request: RequestId(request), token, expires_in_ms });
     }
 
@@ -132,18 +139,18 @@ impl Engine {
         self.driver.handle(Input::Closed { socket: SocketId(socket), code, reason });
     }
 
-    /// A frame that is not a signal came.
-    pub fn message(&self, socket: u32, frame: &Frame) {
-        let fact = fact_of(frame);
+    /// A frame that is not a signal came: its `type`, its `id`, and what else it says, as [`fact_of`] reads it.
+    pub fn message(&self, socket: u32, kind: &str, id: f64, numbers: &[f64], text: String) {
+        let fact = self.driver.read(|core| fact_of(core, kind, whole(id), numbers, text));
         self.driver.handle(Input::Message { socket: SocketId(socket), fact });
     }
 
-    /// A signal came, at this date. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a gap,
-    /// 3 backfill.
+    /// A signal came, at this time of [`Host::now`]. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a
+    /// gap, 3 backfill.
     #[must_use]
-    pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64, date: f64) -> u8 {
-        let (seq, prev) = (convert::whole(seq), convert::whole(prev));
-        verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), seq, prev, date))
+    pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64, now: f64) -> u8 {
+        let verdict = self.driver.signal(SocketId(socket), FeedId(feed), whole(seq), whole(prev), whole(now));
+        verdict_number(verdict)
     }
 
     /// Milliseconds until the next signal of a feed is due, negative when overdue; none where nobody knows.
@@ -171,7 +178,7 @@ impl Engine {
     #[wasm_bindgen(js_name = debugReport)]
     #[must_use]
     pub fn debug_report(&self) -> String {
-        self.driver.debug_report()
+        self.driver.read(|core| core.debug_report())
     }
 
     /// Closes the socket, stops the timer, and takes no more part. Free it in a later task.

@@ -4,6 +4,7 @@
 
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, report, TidegateError } from './errors.js';
+import { factsOf, Stopwatch } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
@@ -87,6 +88,9 @@ export interface EngineOptions {
 /** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
 const NO_FEED = 0xffff_ffff;
 
+/** Browsers take a longer time for none at all; waking up too early does no harm. */
+const LONGEST_TIMER_MS = 2 ** 30;
+
 /** A code that the core takes for a network failure. */
 const DROPPED = 4200;
 
@@ -97,10 +101,12 @@ export class Engine {
   readonly #byName = new Map<string, Map<string, Feed>>();
   readonly #byHandle = new Map<number, Feed>();
   readonly #closing = new AbortController();
+  readonly #clock = new Stopwatch();
   #core: Core | undefined;
   #socket: WebSocketLike | undefined;
   #connected = false;
   #leave: (() => void) | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions, listener: EngineListener) {
     this.#options = options;
@@ -186,7 +192,9 @@ export class Engine {
     const core = this.#core;
     this.call((open) => open.close());
     this.#core = undefined;
-    this.#socket = undefined;
+    // From inside a callback the core would only get to it after this one.
+    this.#closeSocket(1000);
+    clearTimeout(this.#timer);
     // After a trap the object belongs to an instance that is gone.
     queueMicrotask(() => {
       if (!isResetting()) core?.free();
@@ -197,22 +205,28 @@ export class Engine {
     this.#core = undefined;
     this.#byHandle.clear();
     for (const feed of this.#feeds()) feed.handle = NO_FEED;
-    this.#abandonSocket();
+    // The core that would close it is gone.
+    this.#closeSocket(1000);
     this.#listener.onError(new TidegateError('wasm_trap'));
     this.start(glue);
   }
 
-  /** The socket of a core that is gone: nobody else will close it. */
-  #abandonSocket(): void {
+  /** Nothing is heard of a socket once the core has turned away from it. */
+  #closeSocket(code: number): void {
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    try {
+      socket.close(code);
+    } catch {
+      // A code that this WebSocket refuses.
+      socket.close();
+    }
   }
 
   #subscribe(feed: Feed): void {
-    const handle = this.call((core) => subscribeIn(core, feed));
+    const handle = this.call((core) => core.subscribe(feed.symbol, feed.strategy) || NO_FEED);
     if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
     this.#byHandle.delete(feed.handle);
     Object.assign(feed, { handle, status: 'pending', code: '' });
@@ -237,6 +251,10 @@ export class Engine {
     return feed;
   }
 
+  #handleOf(feed: { strategy: Strategy; symbol: string }): number {
+    return this.#byName.get(feed.strategy)?.get(feed.symbol)?.handle ?? NO_FEED;
+  }
+
   *#feeds(): Iterable<Feed> {
     for (const ofStrategy of this.#byName.values()) yield* ofStrategy.values();
   }
@@ -244,17 +262,22 @@ export class Engine {
   /** What the core calls; the names are those of `Host` in `client-wasm/src/lib.rs`. */
   #host() {
     const listener = this.#listener;
-    const told = (handle: number | undefined, tell: (feed: Feed) => void) => {
-      const feed = handle === undefined ? undefined : this.#byHandle.get(handle);
-      if (feed) tell(feed);
+    const told = (handle: number, tell: (feed: Feed) => void) => {
+      const feed = this.#byHandle.get(handle);
+      if (feed) safely(() => tell(feed));
     };
     return {
+      now: () => this.#clock.now(),
       openSocket: (socket: number) => this.#openSocket(socket),
+      closeSocket: (code: number) => this.#closeSocket(code),
+      send: (text: string) => safely(() => this.sendRaw(text)),
       fetchToken: (request: number) => void this.#fetchToken(request),
-      wake: () => this.input('tick'),
-      sent: (text: string) => listener.onFrame('out', text),
+      setTimer: (inMs: number) => {
+        clearTimeout(this.#timer);
+        if (inMs >= 0) this.#timer = setTimeout(() => this.input('tick'), Math.min(inMs, LONGEST_TIMER_MS));
+      },
       onStatus: (state: string, block: string, numbers: Float64Array) =>
-        listener.onStatus(statusOf(state as ConnectionState, block as CoreStatus['block'], numbers)),
+        safely(() => listener.onStatus(statusOf(state as ConnectionState, block as CoreStatus['block'], numbers))),
       onFeed: (handle: number, status: CoreFeedStatus, code: string) =>
         told(handle, (feed) => {
           Object.assign(feed, { status, code });
@@ -262,8 +285,8 @@ export class Engine {
         }),
       onGap: (handle: number, after: number, before: number) =>
         told(handle, (feed) => listener.onGap(feed, after, before)),
-      onWarning: (name: string, code: string, number: number, handle: number | undefined) =>
-        listener.onWarning(name, code, number, handle === undefined ? undefined : this.#byHandle.get(handle)),
+      onWarning: (name: string, code: string, number: number, handle: number) =>
+        safely(() => listener.onWarning(name, code, number, this.#byHandle.get(handle))),
     };
   }
 
@@ -274,7 +297,7 @@ export class Engine {
       if (typeof token !== 'string' || token === '') {
         throw new TidegateError('token_failed', { message: 'getToken returned no token' });
       }
-      this.call((core) => core.tokenOk(request, token, expiresInMs));
+      this.call((core) => core.tokenOk(request, token, expiresInMs ?? Number.NaN));
     } catch (cause) {
       if (this.#closing.signal.aborted) return;
       const error = asError(cause, 'token_failed');
@@ -283,13 +306,14 @@ export class Engine {
     }
   }
 
-  #openSocket(id: number): WebSocketLike {
+  #openSocket(id: number): void {
     let socket: WebSocketLike;
     try {
       socket = this.#options.webSocket(this.#options.url, ['tidegate.v1']);
     } catch (cause) {
-      this.#listener.onError(asError(cause, 'no_websocket'));
-      throw cause;
+      safely(() => this.#listener.onError(asError(cause, 'no_websocket')));
+      this.call((core) => core.closed(id, 1006, ''));
+      return;
     }
     socket.onopen = () => void this.call((core) => core.opened(id));
     socket.onmessage = (event: { data: unknown }) => this.#onFrame(id, event.data);
@@ -302,7 +326,6 @@ export class Engine {
     // socket that is closed while it connects would otherwise end the process.
     socket.onerror = ignore;
     this.#socket = socket;
-    return socket;
   }
 
   #onFrame(socket: number, data: unknown): void {
@@ -321,7 +344,9 @@ export class Engine {
   #onMessage(socket: number, message: ServerMessage): void {
     if (!isSignal(message)) {
       this.#listener.onControl(message);
-      this.call((core) => core.message(socket, message));
+      for (const { kind, id, numbers, text } of factsOf(message, (feed) => this.#handleOf(feed))) {
+        this.call((core) => core.message(socket, kind, id, numbers, text));
+      }
       return;
     }
     const feed = this.#byName.get(message.strategy)?.get(message.symbol);
@@ -331,10 +356,10 @@ export class Engine {
   }
 
   /** As {@link call}, without a function made for every signal. */
-  #judge(socket: number, handle: number, { seq, prev }: SignalMessage, now: number): number {
+  #judge(socket: number, handle: number, { seq, prev }: SignalMessage, date: number): number {
     if (!this.#core || isResetting()) return Verdict.drop;
     try {
-      return this.#core.signal(socket, handle, seq, prev, now);
+      return this.#core.signal(socket, handle, seq, prev, this.#clock.at(date));
     } catch (error) {
       return trapped(error) ?? Verdict.drop;
     }
@@ -347,6 +372,15 @@ function ignore(): void {}
 function trapped(error: unknown): undefined {
   if (!(error instanceof WebAssembly.RuntimeError)) throw error;
   resetAfterTrap(error);
+}
+
+/** What is thrown by a handler is the application's, and must not pass through the core. */
+function safely(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    report(error);
+  }
 }
 
 /** The order of the numbers is that of `Host::on_status` in `client-wasm/src/lib.rs`. */
@@ -368,16 +402,6 @@ function statusOf(state: ConnectionState, block: CoreStatus['block'], numbers: F
     maxSubscriptions: at(7),
     maxConnections: at(8),
   };
-}
-
-/** The handle of a feed; that of none where the symbol or the strategy cannot be one. */
-function subscribeIn(core: Core, feed: Feed): number {
-  try {
-    return core.subscribe(feed.symbol, feed.strategy);
-  } catch (what) {
-    if (what instanceof WebAssembly.RuntimeError) throw what;
-    return NO_FEED;
-  }
 }
 
 function isSignal(message: ServerMessage): message is SignalMessage {

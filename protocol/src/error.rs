@@ -1,14 +1,15 @@
 //! Every way in which the server says no: codes for programs, texts for people, and whether trying again
 //! can help.
 
-use std::fmt;
+use core::fmt;
 
+#[cfg(feature = "messages")]
 use serde::{Deserialize, Serialize};
 
 /// `code` of an `error` or `auth_error`: what programs match on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "messages", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// A message other than `authenticate` came before authentication.
     Unauthenticated,

@@ -1,8 +1,9 @@
 //! What a client can follow: a feed is a symbol and a strategy. None of these types can hold a bad value.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
+#[cfg(feature = "messages")]
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Shortest symbol, in characters.
@@ -53,12 +54,14 @@ impl fmt::Debug for Symbol {
     }
 }
 
+#[cfg(feature = "messages")]
 impl Serialize for Symbol {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
+#[cfg(feature = "messages")]
 impl<'de> Deserialize<'de> for Symbol {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
@@ -90,12 +93,12 @@ impl fmt::Display for InvalidSymbol {
     }
 }
 
-impl std::error::Error for InvalidSymbol {}
+impl core::error::Error for InvalidSymbol {}
 
 /// A strategy that computes signals from a symbol's market data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "messages", derive(Serialize, Deserialize), serde(rename_all = "snake_case"))]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// Buys and sells near the edges of the 24-hour range; evaluated every minute.
     #[default]
@@ -154,10 +157,11 @@ impl fmt::Display for InvalidStrategy {
     }
 }
 
-impl std::error::Error for InvalidStrategy {}
+impl core::error::Error for InvalidStrategy {}
 
 /// What a subscription is for: one strategy on one symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "messages", derive(Serialize, Deserialize))]
 pub struct Feed {
     /// The market.
     pub symbol: Symbol,

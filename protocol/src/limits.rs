@@ -1,6 +1,7 @@
 //! Every number that both sides must agree on. The server may be configured otherwise and says so in
 //! `connected`; these are the defaults.
 
+#[cfg(feature = "messages")]
 use serde::{Deserialize, Serialize};
 
 /// The WebSocket subprotocol that makes a client a v1 client.
@@ -30,7 +31,8 @@ pub const DEFAULT_LIMITS: Limits = Limits {
 };
 
 /// What a server allows one client. Announced in `connected`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "messages", derive(Serialize, Deserialize))]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Limits {
     /// Client messages in any 60 seconds.

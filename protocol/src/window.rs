@@ -1,6 +1,6 @@
 //! The rate limit as a pure sliding window: the server enforces with it, the client paces itself with it.
 
-use std::collections::VecDeque;
+use alloc::collections::VecDeque;
 
 /// Allows at most `limit` events in any half-open span of `window_ms` milliseconds.
 ///

@@ -10,9 +10,9 @@ use super::say;
 
 /// Budgets in bytes: what the SDK takes today and a little more, so that nothing grows in passing. To be lowered
 /// with every saving until they are [`TARGETS`].
-const WASM_BROTLI_MAX: u64 = 20 * 1024;
+const WASM_BROTLI_MAX: u64 = 17 * 1024;
 const WASM_RAW_MAX: u64 = 48 * 1024;
-const SDK_GZIP_MAX: u64 = 36 * 1024;
+const SDK_GZIP_MAX: u64 = 32 * 1024;
 /// Where the budgets are to go.
 const TARGETS: &str = "targets: wasm 48 KB raw, 16 KB brotli; whole SDK 32 KB gzip";
 
