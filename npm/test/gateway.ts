@@ -21,10 +21,14 @@ const SECRET = 'a secret that only this test knows, long enough for HS256';
 export class Gateway {
   #process: ChildProcess | undefined;
 
-  private constructor(readonly port: number) {}
+  private constructor(
+    readonly port: number,
+    readonly settings: Record<string, string>,
+  ) {}
 
-  static async start(): Promise<Gateway> {
-    const gateway = new Gateway(await freePort());
+  /** Starts one, configured by its environment. */
+  static async start(settings: Record<string, string> = {}): Promise<Gateway> {
+    const gateway = new Gateway(await freePort(), settings);
     await gateway.start();
     return gateway;
   }
@@ -42,7 +46,11 @@ export class Gateway {
     const flags = ['serve', '--demo', '--speed', '10', '--listen', `127.0.0.1:${this.port}`];
     // An empty folder: no configuration file is found.
     const cwd = await mkdtemp(join(tmpdir(), 'tidegate-'));
-    const child = spawn(binary, flags, { cwd, env: { TIDEGATE_AUTH__JWT_SECRET: SECRET }, stdio: 'ignore' });
+    const child = spawn(binary, flags, {
+      cwd,
+      env: { TIDEGATE_AUTH__JWT_SECRET: SECRET, ...this.settings },
+      stdio: 'ignore',
+    });
     this.#process = child;
     for (let attempt = 0; attempt < 400; attempt++) {
       if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}`);
@@ -107,7 +115,8 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listened to a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();

@@ -4,14 +4,20 @@
 
 use anyhow::Result;
 
-use crate::fuzz;
 use crate::shell::{Outcome, Steps};
+use crate::{fuzz, sdk};
 
 /// One step: its headline and what it does.
 type Step = (&'static str, fn() -> Result<Outcome>);
 
 /// The steps, in the order in which they run. A new one is a new line here.
-const STEPS: &[Step] = &[("fuzzing: a minute for every target", fuzz::run)];
+const STEPS: &[Step] = &[
+    ("browser SDK: webpack 5, Vite 6 and Next 16", sdk::bundlers),
+    ("browser SDK: the same bytes from another folder", sdk::reproducible),
+    ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
+    ("browser SDK: dials a minute against faults", sdk::storms),
+    ("fuzzing: a minute for every target", fuzz::run),
+];
 
 /// Runs them all.
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {

@@ -8,6 +8,7 @@ mod fuzz;
 mod long;
 mod npm;
 mod pictures;
+mod sdk;
 mod shell;
 mod test;
 mod toolchain;

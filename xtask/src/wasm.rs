@@ -39,6 +39,11 @@ pub(crate) fn build() -> anyhow::Result<()> {
     run(&Arguments::default())
 }
 
+/// Builds it a second time in another folder, and fails when the bytes differ.
+pub(crate) fn verify() -> anyhow::Result<()> {
+    run(&Arguments { verify_reproducible: true, ..Arguments::default() })
+}
+
 /// Builds the browser SDK, and fails when it is larger than its budget.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;

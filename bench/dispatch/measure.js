@@ -1,0 +1,168 @@
+// From the text of a frame to the application's callback: the SDK beside the least that a client can do.
+//
+// Runs in Node and in a page. Both clients read the same texts, in turns, so that whatever slows the machine down
+// slows both; of all rounds the median counts.
+
+/** Bytes of a message, and what the SDK may take of the plain client's time. */
+export const SIZES = [
+  { bytes: 100, gate: 1.25 },
+  { bytes: 540, gate: 1.15 },
+  { bytes: 2_300, gate: 1.15 },
+];
+
+const ROUNDS = 101;
+/** Of these the results are left out: code is still being compiled for speed. */
+const WARM_UP = 50;
+/** Text that both clients read in one round. */
+const ROUND_BYTES = 500_000;
+
+/** One row for each size: microseconds a message, and their ratio. */
+export async function measure(tidegate) {
+  const rows = [];
+  for (const { bytes, gate } of SIZES) rows.push({ bytes, gate, ...(await compare(tidegate, bytes)) });
+  return rows;
+}
+
+async function compare({ connect }, bytes) {
+  const sockets = { plain: new Wire(), sdk: undefined };
+  const seen = { plain: 0, sdk: 0 };
+  const webSocket = () => {
+    sockets.sdk = new Wire();
+    return sockets.sdk;
+  };
+  const client = await connect({ url: 'ws://127.0.0.1/ws', getToken: () => 'token', webSocket });
+  client.subscribe('scalp', 'BTCUSDT', ({ seq }) => {
+    seen.sdk += seq;
+  });
+  plainClient(sockets.plain, ({ seq }) => {
+    seen.plain += seq;
+  });
+  await later();
+
+  const times = { plain: [], sdk: [] };
+  let seq = 1_762_176_600_000;
+  for (let round = 0; round < WARM_UP + ROUNDS; round += 1) {
+    const events = Array.from({ length: ROUND_BYTES / bytes }, () => {
+      const event = { data: signal(seq + 30_000, seq, bytes) };
+      seq += 30_000;
+      return event;
+    });
+    for (const name of round % 2 ? ['plain', 'sdk'] : ['sdk', 'plain']) times[name].push(timed(sockets[name], events));
+    // What the SDK does once per picture is not part of a message.
+    await later();
+  }
+  client.close();
+  if (seen.sdk !== seen.plain) throw new Error('the SDK did not deliver every message');
+  const [plain, sdk] = [times.plain.slice(WARM_UP), times.sdk.slice(WARM_UP)];
+  return {
+    size: new TextEncoder().encode(signal(seq, seq, bytes)).length,
+    plainUs: median(plain),
+    sdkUs: median(sdk),
+    ratio: median(plain.map((time, round) => sdk[round] / time)),
+  };
+}
+
+/** JSON.parse, a switch, a callback. */
+function plainClient(socket, onSignal) {
+  socket.onmessage = (event) => {
+    const message = JSON.parse(event.data);
+    switch (message.type) {
+      case 'scalp_indicator':
+      case 'momentum_indicator':
+      case 'summary':
+        onSignal(message);
+        break;
+      case 'error':
+        throw new Error(message.payload.error);
+      default:
+    }
+  };
+}
+
+/** Microseconds a message. */
+function timed(socket, events) {
+  const began = performance.now();
+  for (const event of events) socket.onmessage(event);
+  return ((performance.now() - began) * 1_000) / events.length;
+}
+
+/** A socket without a network: it answers as a gateway would, and the measurement puts frames into it. */
+class Wire {
+  onopen = null;
+  onmessage = null;
+  onclose = null;
+  onerror = null;
+
+  constructor() {
+    queueMicrotask(() => this.onopen?.({}));
+  }
+
+  send(text) {
+    const { type, id, subscriptions } = JSON.parse(text);
+    if (type === 'authenticate') this.#say({ type: 'connected', id, payload: CONNECTED });
+    if (subscriptions)
+      this.#say({ type: 'subscribed', id, payload: { subscriptions: subscriptions.map(granted), rejected: [] } });
+  }
+
+  close() {}
+
+  #say(message) {
+    queueMicrotask(() => this.onmessage?.({ data: JSON.stringify(message) }));
+  }
+}
+
+const granted = ({ symbol, strategy }) => ({ symbol, strategy, interval_ms: 30_000, recovered: true });
+
+const CONNECTED = {
+  session_id: 'session',
+  expires_in_ms: 900_000,
+  heartbeat_seconds: 25,
+  limits: {
+    messages_per_minute: 30,
+    subscriptions_per_connection: 10,
+    connections_per_user: 3,
+    max_message_bytes: 102_400,
+  },
+};
+
+/** A signal of about so many bytes. */
+function signal(seq, prev, bytes) {
+  const head = { type: 'scalp_indicator', symbol: 'BTCUSDT', strategy: 'scalp', seq, prev };
+  if (bytes < 500) return JSON.stringify(head);
+  return JSON.stringify({ ...head, data: bytes < 1_000 ? SCALP : { ...SCALP, levels: LEVELS } });
+}
+
+const SCALP = {
+  symbol: 'BTCUSDT',
+  timestamp: '2025-11-03T13:30:00Z',
+  current_price: 107_500.1,
+  ema_1min: 107_525.2,
+  side: 'LONG',
+  limit_price: 107_478.5,
+  tp_price: 107_661.25,
+  sl_price: 107_392.5,
+  tp_percent: 0.15,
+  sl_percent: 0.1,
+  confidence: 'high',
+  reasoning: 'Price 0.02% below EMA (107525.20). Mean reversion opportunity. Price in bottom 30% of 5min range.',
+  expected_hold_minutes: 2,
+  range_high_5min: 107_650.3,
+  range_low_5min: 107_450.4,
+  position_in_range: 0.25,
+};
+
+const LEVELS = Array.from({ length: 18 }, (_, index) => ({
+  price: 68_450.5 + index,
+  type: index % 2 ? 'support' : 'resistance',
+  strength: (index % 5) + 1,
+  distance: -0.1 * index,
+  source: 'value_area_low',
+}));
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+function later() {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

@@ -1,0 +1,76 @@
+// Dispatch against a plain JavaScript client, in Node and, where CHROMIUM names one, in a browser.
+// Usage: node dispatch/run.js [--check], which fails when a ratio is over its gate.
+
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import * as tidegate from 'tidegate';
+import { measure } from './measure.js';
+
+const { values: flags } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
+
+/** The folder that the browser is served from: everything that it loads is below. */
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A machine with other work to do may miss a gate once; a slower client misses it every time. */
+const ATTEMPTS = 3;
+
+const places = { Node: () => measure(tidegate) };
+if (process.env['CHROMIUM']) places.Chromium = inChromium;
+else console.warn('CHROMIUM is not set: measured in Node only');
+
+for (const [place, run] of Object.entries(places)) await report(place, run);
+
+async function report(place, run) {
+  for (let attempt = 1; ; attempt += 1) {
+    const rows = await run();
+    for (const { size, plainUs, sdkUs, ratio, gate } of rows) {
+      const times = `${plainUs.toFixed(2)} µs plain, ${sdkUs.toFixed(2)} µs SDK`;
+      console.log(
+        `${place.padEnd(8)} ${String(size).padStart(5)} B   ratio ${ratio.toFixed(3)} (gate ${gate})   ${times}`,
+      );
+    }
+    if (!flags.check || rows.every(({ ratio, gate }) => ratio <= gate)) return;
+    if (attempt === ATTEMPTS) {
+      process.exitCode = 1;
+      return;
+    }
+    console.log(`${place.padEnd(8)} over a gate: measured again`);
+  }
+}
+
+async function inChromium() {
+  const server = createServer(serveFile);
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const browser = await chromium.launch({
+    executablePath: process.env['CHROMIUM'],
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    return await page.evaluate(async () => {
+      const [tidegate, { measure }] = await Promise.all([
+        import('/npm/dist/index.js'),
+        import('/bench/dispatch/measure.js'),
+      ]);
+      return measure(tidegate);
+    });
+  } finally {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+async function serveFile(request, response) {
+  const path = new URL(request.url, 'http://localhost').pathname;
+  const body = path === '/' ? '<!doctype html>' : await readFile(join(root, normalize(path))).catch(() => undefined);
+  response.writeHead(body === undefined ? 404 : 200, {
+    'content-type': extname(path) === '.js' ? 'text/javascript' : 'text/html',
+  });
+  response.end(body);
+}
