@@ -178,6 +178,7 @@ fn optimize(tools: &Path, wasm: &[u8], scratch: &Path, extra: &[&str]) -> anyhow
 fn tool_versions(tools: &Path) -> anyhow::Result<Vec<u8>> {
     let mut versions = fs::read(tools.join("node_modules/binaryen/package.json"))?;
     versions.extend_from_slice(include_bytes!("wasm.rs"));
+    versions.extend_from_slice(include_bytes!("wasm/npm.rs"));
     Ok(versions)
 }
 

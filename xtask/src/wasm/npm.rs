@@ -1,12 +1,8 @@
 //! What needs Node: the package's tools, and the check of the module.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 
 use super::stamp::{Stamp, hash_of_files};
 use super::{must, say};
@@ -37,11 +33,18 @@ pub(super) fn check_module(module: &Path) -> anyhow::Result<()> {
 
 /// Writes the module as text into a JavaScript file, which every bundler can load without being told how.
 ///
-/// Compressed first: base64 hides from the web server's compression what there is to compress.
+/// Compressed first: base64 hides from the web server's compression what there is to compress. By zopfli, whose
+/// result is 6 % smaller than zlib's, and as fast to unpack.
 pub(super) fn write_inline_module(out: &Path) -> anyhow::Result<()> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&fs::read(out.join("tidegate.wasm"))?)?;
-    let text = base64(&encoder.finish()?);
+    let module = fs::read(out.join("tidegate.wasm"))?;
+    let mut compressed = Vec::new();
+    zopfli::compress(
+        zopfli::Options::default(),
+        zopfli::Format::Deflate,
+        module.as_slice(),
+        &mut compressed,
+    )?;
+    let text = base64(&compressed);
     fs::write(out.join("inline.js"), format!("export default '{text}';\n"))?;
     fs::write(
         out.join("inline.d.ts"),
