@@ -1,6 +1,6 @@
 //! The handles that every request may use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use crate::pipeline::Markets;
 use crate::store::Store;
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
+use crate::ws::session::Spread;
 
 /// Everything that requests share. One per gateway, behind an `Arc`.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct App {
     pub markets: Arc<Markets>,
     /// Turns true when the gateway stops.
     pub stopping: watch::Receiver<bool>,
+    /// How many connections there were when it began to stop.
+    pub leaving: OnceLock<usize>,
     /// Where the clock of its sessions begins.
     pub started: Instant,
 }
@@ -56,6 +59,12 @@ impl App {
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How the connections of a gateway that stops are spread. The first who asks counts them, for all.
+    #[must_use]
+    pub fn spread(&self) -> Spread {
+        Spread::of(*self.leaving.get_or_init(|| self.permits.census().connections))
     }
 
     /// Connections of this node, authenticated or not.

@@ -53,6 +53,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// What is kept.
     pub store: StoreConfig,
+    /// The signals that are kept across restarts.
+    pub history: HistoryConfig,
     /// What each role may do.
     pub permissions: Permissions,
     /// What one client may do.
@@ -147,6 +149,23 @@ impl Default for AuthConfig {
 pub struct StoreConfig {
     /// The SQLite file of users and sessions. Empty: they end with this run.
     pub file: PathBuf,
+}
+
+/// The signals that are kept across restarts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// The file of the last 512 signals of every feed; one for each gateway. Empty: a start computes them anew, as
+    /// far as the market tells its past.
+    pub file: PathBuf,
+    /// It is written this often, if there is anything new, in seconds; and at the end.
+    pub save_seconds: u32,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { file: PathBuf::new(), save_seconds: 5 }
+    }
 }
 
 /// What one client may do.
@@ -335,6 +354,13 @@ impl Config {
                     self.limits.max_message_bytes
                 ),
                 "set it to 102400, or leave it out",
+            ));
+        }
+        if self.history.save_seconds == 0 {
+            return Err(Failure::configuration(
+                "TG-CFG-005",
+                "history.save_seconds is 0, so it would be saved all the time",
+                "set it to 5, or leave it out; to save nothing, leave history.file empty",
             ));
         }
         self.symbol.keys().try_for_each(|symbol| self.parameters(Some(*symbol)).map(drop))?;

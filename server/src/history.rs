@@ -14,10 +14,10 @@ use flate2::write::DeflateEncoder;
 use tidegate_protocol::HISTORY_PER_FEED;
 
 /// Signals that are packed together. More would pack better, and would leave more of them unpacked meanwhile.
-const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 
-/// The last [`HISTORY_PER_FEED`] signals of one feed, oldest first.
-#[derive(Debug, Default)]
+/// The last [`HISTORY_PER_FEED`] signals of one feed, oldest first. Cheap to clone: what is packed is shared.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     blocks: VecDeque<Arc<Block>>,
     /// Signals of the first block that count no more.
@@ -26,14 +26,26 @@ pub(crate) struct History {
     newest: VecDeque<(u64, Utf8Bytes)>,
     /// Everything that was published after this instant is kept.
     complete_after: u64,
+    /// Up to this instant it is known what was published, and what was not.
+    known_until: u64,
 }
 
 /// Signals packed together.
 #[derive(Debug)]
-struct Block {
-    seqs: [u64; BLOCK],
+pub(crate) struct Block {
+    pub(crate) seqs: [u64; BLOCK],
     /// Their frames, one a line.
-    packed: Box<[u8]>,
+    pub(crate) packed: Box<[u8]>,
+}
+
+/// The parts of a history, as they are written to disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) blocks: VecDeque<Arc<Block>>,
+    pub(crate) forgotten: usize,
+    pub(crate) newest: VecDeque<(u64, Utf8Bytes)>,
+    pub(crate) complete_after: u64,
+    pub(crate) known_until: u64,
 }
 
 /// Some signals of a history, on their way out of its lock.
@@ -50,9 +62,27 @@ pub(crate) struct Excerpt {
 }
 
 impl History {
-    /// What was published up to `seq` is not known.
+    /// What was published up to `seq` is not known, unless it was kept. What was kept from before a hole is forgotten:
+    /// nobody could tell what is missing in it.
     pub(crate) fn begin_after(&mut self, seq: u64) {
-        self.complete_after = seq;
+        if self.known_until < seq {
+            *self = Self { complete_after: seq, known_until: seq.saturating_sub(1), ..Self::default() };
+        }
+    }
+
+    /// It was decided at `seq` to publish nothing.
+    pub(crate) fn pass(&mut self, seq: u64) {
+        self.known_until = self.known_until.max(seq);
+    }
+
+    /// Whether it is known already what was published at `seq`, if anything.
+    pub(crate) fn knows(&self, seq: u64) -> bool {
+        seq <= self.known_until
+    }
+
+    /// Up to which instant it is known what was published.
+    pub(crate) fn known_until(&self) -> u64 {
+        self.known_until
     }
 
     /// The `seq` of the newest signal; 0 without any.
@@ -71,6 +101,7 @@ impl History {
             self.blocks.push_back(Arc::new(Block::pack(&mut self.newest)));
         }
         self.newest.push_back((seq, frame));
+        self.known_until = seq;
         if self.len() > HISTORY_PER_FEED {
             self.forget_one();
         }
@@ -93,6 +124,30 @@ impl History {
     pub(crate) fn all_after(&self, since: u64) -> Option<Excerpt> {
         let known = self.complete_after..=self.newest.back()?.0;
         known.contains(&since).then(|| self.first_after(since, usize::MAX))
+    }
+
+    /// What it consists of.
+    pub(crate) fn parts(&self) -> Parts {
+        let Self { blocks, forgotten, newest, complete_after, known_until } = self.clone();
+        Parts { blocks, forgotten, newest, complete_after, known_until }
+    }
+
+    /// A history of these parts; none if they cannot be one: out of order, of the wrong number, or not unpackable.
+    pub(crate) fn of_parts(parts: Parts) -> Option<Self> {
+        let Parts { blocks, forgotten, newest, complete_after, known_until } = parts;
+        let history = Self { blocks, forgotten, newest, complete_after, known_until };
+        let counts = history.newest.len() <= BLOCK
+            && (history.forgotten == 0 || (history.forgotten < BLOCK && !history.blocks.is_empty()))
+            && (history.blocks.is_empty() || !history.newest.is_empty())
+            && history.len() <= HISTORY_PER_FEED;
+        let packed = history.blocks.iter().flat_map(|block| block.seqs);
+        let seqs: Vec<u64> = packed.chain(history.newest.iter().map(|(seq, _)| *seq)).collect();
+        let rising = seqs.is_sorted_by(|earlier, later| earlier < later)
+            && seqs.get(history.forgotten).is_none_or(|first| history.complete_after < *first)
+            && history.last_seq() <= history.known_until
+            && history.complete_after <= history.known_until.saturating_add(1);
+        let whole = || history.blocks.iter().all(|block| block.unpacked().is_some());
+        (counts && rising && whole()).then_some(history)
     }
 
     fn len(&self) -> usize {
@@ -154,10 +209,15 @@ impl Block {
     }
 
     fn unpack(&self) -> Vec<Utf8Bytes> {
+        self.unpacked().expect("what was packed, or was checked when it was read, is unpacked")
+    }
+
+    /// Its frames; none if it is damaged.
+    fn unpacked(&self) -> Option<Vec<Utf8Bytes>> {
         let mut text = String::new();
-        let read = DeflateDecoder::new(&*self.packed).read_to_string(&mut text);
-        read.expect("what was packed is unpacked");
-        text.lines().map(Utf8Bytes::from).collect()
+        DeflateDecoder::new(&*self.packed).read_to_string(&mut text).ok()?;
+        let frames: Vec<_> = text.lines().map(Utf8Bytes::from).collect();
+        (frames.len() == BLOCK).then_some(frames)
     }
 }
 

@@ -3,6 +3,7 @@
 //! The hub knows nothing of tokens, sockets or what a signal means.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::extract::ws::Utf8Bytes;
@@ -18,6 +19,7 @@ const OUTBOX_FRAMES_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Hub {
     feeds: HashMap<Feed, Mutex<FeedState>>,
+    published: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +60,10 @@ pub enum Position {
 impl Hub {
     /// A hub of these feeds, all empty.
     pub fn new(feeds: impl IntoIterator<Item = Feed>) -> Self {
-        Self { feeds: feeds.into_iter().map(|feed| (feed, Mutex::default())).collect() }
+        Self {
+            feeds: feeds.into_iter().map(|feed| (feed, Mutex::default())).collect(),
+            published: AtomicU64::new(0),
+        }
     }
 
     /// Says that what `feed` published up to `seq`, before this node was there, is not known.
@@ -68,13 +73,20 @@ impl Hub {
         }
     }
 
-    /// Publishes the signal of `feed` at `seq`; `build` gets the `prev` that belongs to it. A `seq` that is not
-    /// above the last one was published before, and is left out.
+    /// Says that `feed` publishes nothing at `seq`.
+    pub fn pass(&self, feed: Feed, seq: u64) {
+        if let Some(mut state) = self.state(feed) {
+            state.history.pass(seq);
+        }
+    }
+
+    /// Publishes the signal of `feed` at `seq`; `build` gets the `prev` that belongs to it. Of a `seq` that is not
+    /// above the last one it was decided before, and what was published then stays: the signal is left out.
     pub fn publish(&self, feed: Feed, seq: u64, build: impl FnOnce(u64) -> ServerMessage) {
         let Some(mut state) = self.state(feed) else { return };
         let prev = state.history.last_seq();
-        if seq <= prev {
-            tracing::debug!(%feed, seq, prev, "a signal that was published before is left out");
+        if state.history.knows(seq) {
+            tracing::debug!(%feed, seq, prev, "a signal of an instant that is past is left out");
             return;
         }
         let mut text = build(prev).to_json();
@@ -85,6 +97,24 @@ impl Hub {
             follower.push(feed, frame.clone());
         }
         state.history.push(seq, frame);
+        self.published.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many signals were published: as long as it stays, there is nothing new to save.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Relaxed)
+    }
+
+    /// The history of every feed, as it is now.
+    pub(crate) fn histories(&self) -> Vec<(Feed, History)> {
+        let clone = |(feed, _): (&Feed, _)| self.state(*feed).map(|state| (*feed, state.history.clone()));
+        self.feeds.iter().filter_map(clone).collect()
+    }
+
+    /// Goes on from what a feed's history was before this node was there. Whether the feed exists.
+    pub(crate) fn restore(&self, feed: Feed, history: History) -> bool {
+        self.state(feed).map(|mut state| state.history = history).is_some()
     }
 
     /// Adds a follower and says what to send it first. Nothing that is published later is missed, and nothing

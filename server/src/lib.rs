@@ -15,12 +15,14 @@ pub mod failure;
 mod history;
 pub mod http;
 pub mod hub;
+mod keeper;
 pub mod market;
 mod outbound;
 pub mod outcomes;
 pub mod pipeline;
 pub mod refusal;
 pub mod router;
+mod snapshot;
 pub mod store;
 pub mod ws;
 
@@ -34,7 +36,7 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tidegate_protocol::{Feed, Strategy, Symbol};
@@ -53,6 +55,7 @@ use crate::auth::token::Tokens;
 use crate::config::{Config, Secret};
 use crate::failure::Failure;
 use crate::hub::Hub;
+use crate::keeper::Keeper;
 use crate::market::Opened;
 use crate::pipeline::{Markets, Pipeline};
 use crate::store::sqlite::SqliteStore;
@@ -80,6 +83,7 @@ pub async fn run(
 pub struct Gateway {
     app: Arc<App>,
     pipelines: Vec<Pipeline>,
+    keeper: Option<Arc<Keeper>>,
     stop: watch::Sender<bool>,
 }
 
@@ -92,8 +96,8 @@ impl Gateway {
         config.check()?;
         let opened = open_market(&config).await?;
         let (stop, stopping) = watch::channel(false);
-        let (app, pipelines) = build(config, opened, stopping).await?;
-        Ok(Self { app, pipelines, stop })
+        let (app, pipelines, keeper) = build(config, opened, stopping).await?;
+        Ok(Self { app, pipelines, keeper, stop })
     }
 
     /// The markets that it has feeds of.
@@ -117,10 +121,13 @@ impl Gateway {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { app, pipelines, stop } = self;
+        let Self { app, pipelines, keeper, stop } = self;
         let mut tasks = JoinSet::new();
         for pipeline in pipelines {
             tasks.spawn(pipeline.run());
+        }
+        if let Some(keeper) = keeper.clone() {
+            tasks.spawn(async move { keeper.run().await });
         }
         let issuers = Arc::clone(&app);
         tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
@@ -134,13 +141,25 @@ impl Gateway {
             let _ = stop.send(true);
         };
         let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
-        // An idle keep-alive connection would hold the graceful end up for ever.
+        // An idle keep-alive connection would hold the graceful end up for ever; one that was upgraded would not
+        // hold it up at all.
+        let mut drained = std::pin::pin!(drained(&app, stopping));
         tokio::select! {
-            served = serving.into_future() => served.map_err(|error| {
-                Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
-            })?,
-            () = drained(&app, stopping) => {}
+            served = serving.into_future() => {
+                served.map_err(|error| {
+                    Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
+                })?;
+                drained.await;
+            }
+            () = &mut drained => {}
         }
+        if let Some(keeper) = keeper
+            && let Err(error) = keeper.save().await
+        {
+            tracing::error!(%error, "the history could not be saved at the end. Check the disk");
+        }
+        // Not before: it may just be saving.
+        drop(tasks);
         tracing::info!("stopped");
         Ok(())
     }
@@ -205,7 +224,7 @@ async fn build(
     mut config: Config,
     opened: Opened,
     stopping: watch::Receiver<bool>,
-) -> Result<(Arc<App>, Vec<Pipeline>), Failure> {
+) -> Result<(Arc<App>, Vec<Pipeline>, Option<Arc<Keeper>>), Failure> {
     if !config.auth.can_sign() {
         tracing::warn!(
             "no jwt secret is configured: tokens are signed with a random one and end with this run"
@@ -220,6 +239,12 @@ async fn build(
         tracing::warn!(%symbol, "there are settings for a market that is not tracked");
     }
     let clock = opened.clock;
+    let keeper = {
+        let (history, market, hub) = (config.history.clone(), config.market.clone(), Arc::clone(&hub));
+        let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
+        let opening = tokio::task::spawn_blocking(move || Keeper::open(&history, &market, &hub, now_ms));
+        opening.await.expect("reading a history does not panic")?.map(Arc::new)
+    };
     let parameters =
         symbols.iter().map(|symbol| config.parameters(Some(*symbol))).collect::<Result<Vec<_>, _>>()?;
     let pipelines = {
@@ -266,10 +291,11 @@ async fn build(
         hub,
         markets,
         stopping,
+        leaving: OnceLock::new(),
         started: Instant::now(),
         config,
     };
-    Ok((Arc::new(app), pipelines))
+    Ok((Arc::new(app), pipelines, keeper))
 }
 
 /// Completes when the gateway is stopping and every connection has left, or has had long enough to.

@@ -279,8 +279,10 @@ impl Pipeline {
     fn publish(&mut self, now_ms: u64) {
         let symbol = self.source.symbol;
         for evaluation in self.engine.poll(now_ms) {
-            if evaluation.send {
-                let feed = Feed { symbol, strategy: evaluation.strategy };
+            let feed = Feed { symbol, strategy: evaluation.strategy };
+            if !evaluation.send {
+                self.hub.pass(feed, evaluation.time_ms);
+            } else {
                 let body = evaluation.body.clone();
                 self.hub
                     .publish(feed, evaluation.time_ms, |prev| message(feed, evaluation.time_ms, prev, body));

@@ -10,6 +10,7 @@ mod identity;
 mod limits;
 mod live_market;
 mod places;
+mod restart;
 mod signals;
 #[expect(unreachable_pub, reason = "shared with the unit tests")]
 mod support;

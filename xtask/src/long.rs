@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 
-use crate::shell::{Outcome, Steps};
+use crate::shell::{self, Outcome, Steps, cargo};
 use crate::{fuzz, sdk};
 
 /// One step: its headline and what it does.
@@ -16,10 +16,19 @@ const STEPS: &[Step] = &[
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
     ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
     ("browser SDK: dials a minute against faults", sdk::storms),
+    ("tests that take long: cuts, drains, storms", long_tests),
     ("fuzzing: a minute for every target", fuzz::run),
 ];
 
 /// Runs them all.
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     STEPS.iter().try_for_each(|(name, work)| steps.step_if_possible(name, work))
+}
+
+/// The server's tests whose names begin with `long`: the ordinary run has smaller versions of them. One after the
+/// other, as each is a load of its own; what they print are the figures of SECURITY.md.
+fn long_tests() -> Result<Outcome> {
+    let tests = ["test", "--package", "tidegate-server", "--test", "gateway", "--"];
+    shell::run(cargo(tests).args(["long_", "--ignored", "--nocapture", "--test-threads", "1"]))?;
+    Ok(Outcome::Done)
 }

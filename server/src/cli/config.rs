@@ -113,6 +113,12 @@ jwt_secret = "{secret}"
 [store]
 # file = ""                                     (for example /var/lib/tidegate/tidegate.db)
 
+# The last signals of every feed, kept across restarts: who comes back misses nothing. Empty: a start computes them
+# anew, as far as the market tells its past.
+[history]
+# file = ""                                     (for example /var/lib/tidegate/history)
+# save_seconds = 5
+
 # What each role may do. Everybody who signs in is a user.
 [permissions]
 # user = ["signals.read", "market.read", "conversation.read", "wallet.read"]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::permits::{Notice, NoticeSender, Permit};
 use super::pulse::Pulse;
-use super::session::{Action, ClientKind, Following, Session, Spread, Verified};
+use super::session::{Action, ClientKind, Following, Session, Verified};
 use crate::app::App;
 use crate::auth::Peer;
 use crate::auth::wallet::masked;
@@ -189,7 +189,7 @@ where
             Happened::Probed => self.session.handle_probe(now_ms),
             Happened::Stopping => {
                 self.asked_to_leave = true;
-                self.session.handle_shutdown(Spread::of(self.app.connections()), now_ms)
+                self.session.handle_shutdown(self.app.spread(), now_ms)
             }
         };
         self.perform(actions).await

@@ -70,7 +70,7 @@ impl Harness {
         config.market.symbols = vec!["BTCUSDT".parse().unwrap()];
         let (stop, stopping) = watch::channel(false);
         let opened = crate::open_market(&config).await.unwrap();
-        let (app, _pipelines) = crate::build(config, opened, stopping).await.unwrap();
+        let (app, ..) = crate::build(config, opened, stopping).await.unwrap();
         Self { app, stop }
     }
 

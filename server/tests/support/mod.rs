@@ -2,6 +2,8 @@
 
 pub mod black_hole;
 pub mod exchange;
+pub mod fleet;
+pub mod process;
 pub mod recording;
 pub mod wallet;
 
@@ -24,7 +26,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Longer than anything a test waits for on purpose.
 const PATIENCE: Duration = Duration::from_secs(20);
-const SECRET: &str = "a secret of these tests, long enough for HS256";
+pub const SECRET: &str = "a secret of these tests, long enough for HS256";
 pub const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
 pub const OTHER_WALLET: &str = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf";
 
