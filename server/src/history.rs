@@ -90,6 +90,11 @@ impl History {
         self.newest.back().map_or(0, |(seq, _)| *seq)
     }
 
+    /// The `seq` of the oldest signal that is kept; 0 without any.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.seq_at(0).unwrap_or(0)
+    }
+
     /// The newest signal.
     pub(crate) fn latest(&self) -> Excerpt {
         self.last(1)
@@ -278,7 +283,7 @@ mod tests {
         fn it_is_a_list_of_the_last_ones(count in 1_u64..1_200, since in 0_u64..12_100, limit in 0_usize..600) {
             let kept = history(count);
             let first = count.saturating_sub(HISTORY_PER_FEED as u64) + 1;
-            prop_assert_eq!(kept.last_seq(), count * 10);
+            prop_assert_eq!((kept.first_seq(), kept.last_seq()), (first * 10, count * 10));
             prop_assert_eq!(kept.latest().frames(), expected(count..=count));
             let newest = (count + 1).saturating_sub(limit as u64).max(first);
             prop_assert_eq!(kept.last(limit).seqs(), (newest <= count).then_some((newest * 10, count * 10)));

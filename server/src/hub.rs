@@ -152,6 +152,12 @@ impl Hub {
         Kept { seqs: excerpt.seqs(), frames: excerpt.frames().iter().map(ToString::to_string).collect() }
     }
 
+    /// The `seq` of the oldest signal of `feed` that is kept; 0 without any.
+    #[must_use]
+    pub fn oldest(&self, feed: Feed) -> u64 {
+        self.state(feed).map_or(0, |state| state.history.first_seq())
+    }
+
     /// How many follow `feed`.
     #[must_use]
     pub fn followers(&self, feed: Feed) -> usize {

@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
 use serde::Serialize;
-use tidegate_protocol::{HISTORY_PER_FEED, Side, Strategy};
+use tidegate_protocol::{Side, Strategy};
 use tidegate_strategy::{Candle, End, Evaluation, Follower, Outcome, Plan, Signal, Tally, break_even_rate};
 
 /// Highest fee that is believed, in percent a side.
 pub const FEE_MAX_PERCENT: f64 = 5.0;
 
 /// The outcomes of one market, by strategy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcomes {
-    /// How many ended plans are kept of each strategy; the oldest give way.
-    keep: usize,
     books: BTreeMap<Strategy, Book>,
 }
 
@@ -107,20 +105,7 @@ pub struct Report {
     pub fee_percent: f64,
 }
 
-/// Outcomes for a history: as many as signals are kept of a feed.
-impl Default for Outcomes {
-    fn default() -> Self {
-        Self { keep: HISTORY_PER_FEED, books: BTreeMap::new() }
-    }
-}
-
 impl Outcomes {
-    /// Outcomes of a whole file.
-    #[must_use]
-    pub fn of_everything() -> Self {
-        Self { keep: usize::MAX, books: BTreeMap::new() }
-    }
-
     /// Takes up a signal; NEUTRAL ones have no outcome.
     pub fn signal(&mut self, evaluation: &Evaluation) {
         let Some(plan) = Plan::of(evaluation) else { return };
@@ -133,6 +118,15 @@ impl Outcomes {
         self.books.entry(evaluation.strategy).or_default().open.push(open);
     }
 
+    /// Forgets what became of the signals before `seq`: they are not kept any more.
+    pub fn forget_before(&mut self, strategy: Strategy, seq: u64) {
+        let Some(book) = self.books.get_mut(&strategy) else { return };
+        // They end almost in the order in which they were given.
+        while book.ended.front().is_some_and(|ended| ended.seq < seq) {
+            book.ended.pop_front();
+        }
+    }
+
     /// Takes the next closed minute. Signals of its end are taken up before or after it: it is in their past.
     pub fn candle(&mut self, candle: &Candle) {
         for book in self.books.values_mut() {
@@ -140,9 +134,6 @@ impl Outcomes {
             book.open.retain_mut(|open| match open.follower.candle(candle) {
                 None => true,
                 Some(end) => {
-                    if ended.len() == self.keep {
-                        ended.pop_front();
-                    }
                     ended.push_back(Ended { seq: open.seq, end, distances: open.distances, side: open.side });
                     false
                 }
@@ -226,7 +217,7 @@ mod tests {
     }
 
     fn outcomes() -> Outcomes {
-        let mut outcomes = Outcomes::of_everything();
+        let mut outcomes = Outcomes::default();
         let replayed = Replayed::new("AAUSDT".parse().unwrap(), "0.001".parse().unwrap(), candles());
         for minute in replayed {
             minute.evaluations.iter().for_each(|evaluation| outcomes.signal(evaluation));
@@ -285,15 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn a_history_keeps_as_many_outcomes_as_signals() {
-        let mut outcomes = Outcomes::default();
-        for _ in 0..3 {
-            let replayed = Replayed::new("AAUSDT".parse().unwrap(), "0.001".parse().unwrap(), candles());
-            for minute in replayed {
-                minute.evaluations.iter().for_each(|evaluation| outcomes.signal(evaluation));
-                outcomes.candle(&minute.candle);
-            }
-        }
-        assert_eq!(outcomes.report(Strategy::Scalp, 0.0).signals, HISTORY_PER_FEED as u64);
+    fn what_became_of_forgotten_signals_is_forgotten_too() {
+        let mut outcomes = outcomes();
+        let all = outcomes.of_signals(Strategy::Scalp, 0..=u64::MAX);
+        let middle = all[all.len() / 2].seq;
+        outcomes.forget_before(Strategy::Scalp, middle);
+        let left = outcomes.of_signals(Strategy::Scalp, 0..=u64::MAX);
+        let kept = |left: &[SignalOutcome]| left.iter().filter(|one| one.seq >= middle).count();
+        assert_eq!(kept(&left), kept(&all));
+        assert!(left.len() - kept(&left) < 10, "those that ended later than their successors go with them");
     }
 }

@@ -289,6 +289,8 @@ impl Pipeline {
             }
             if let Some(mut latest) = self.markets.latest(symbol) {
                 if evaluation.send {
+                    let oldest = self.hub.oldest(Feed { symbol, strategy: evaluation.strategy });
+                    latest.outcomes.forget_before(evaluation.strategy, oldest);
                     latest.outcomes.signal(&evaluation);
                 }
                 latest.signals.insert(evaluation.strategy, evaluation.body);

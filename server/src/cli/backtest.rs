@@ -114,7 +114,7 @@ impl Backtest {
     }
 
     fn report(&self, replayed: Replayed, bar: &ProgressBar) -> Report {
-        let mut outcomes = Outcomes::of_everything();
+        let mut outcomes = Outcomes::default();
         for (minute, number) in replayed.zip(1_u64..) {
             for evaluation in minute.evaluations.iter().filter(|evaluation| evaluation.send) {
                 outcomes.signal(evaluation);
