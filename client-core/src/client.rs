@@ -1,8 +1,8 @@
 //! The machine: inputs in, actions and events out. What is decided where: the way to a socket and back in
 //! `connection.rs`, what happens on one that is up in `live.rs`.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use tidegate_protocol::{Feed, Limits};
 
@@ -75,8 +75,8 @@ pub struct Client {
     messages: u64,
 
     // What comes out.
-    actions: VecDeque<Output>,
-    pub(crate) events: VecDeque<Output>,
+    actions: Vec<Output>,
+    pub(crate) events: Vec<Output>,
     reported: Option<Status>,
     trace: Trace,
 }
@@ -106,8 +106,8 @@ impl Client {
             paced_until_ms: None,
             sockets: 0,
             messages: 0,
-            actions: VecDeque::new(),
-            events: VecDeque::new(),
+            actions: Vec::new(),
+            events: Vec::new(),
             reported: None,
             trace: Trace::new(),
         };
@@ -194,7 +194,9 @@ impl Client {
     /// The next thing to do or to tell; `None` when there is nothing. Poll until then after every call that
     /// takes `now_ms`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.actions.pop_front().or_else(|| self.events.pop_front())
+        // From the front of a list, not a ring: there are a handful of them, and never more than a few dozen.
+        let outputs = if self.actions.is_empty() { &mut self.events } else { &mut self.actions };
+        (!outputs.is_empty()).then(|| outputs.remove(0))
     }
 
     /// When `handle(Input::Tick, …)` is due; `None`: not before something else happens. Waking up too early
@@ -272,6 +274,7 @@ impl Client {
     }
 
     /// The last 200 inputs and actions as text, for a bug report: one a line, tokens and session ids masked.
+    #[cfg(feature = "report")]
     #[must_use]
     pub fn debug_report(&self) -> String {
         self.trace.report(self.options)
@@ -304,23 +307,18 @@ impl Client {
     }
 
     pub(crate) fn act(&mut self, action: Action) {
-        self.perform(action, "");
+        self.trace.action(&action, self.now_ms);
+        self.actions.push(Output::Action(action));
     }
 
-    /// Sends a message; `masked` is the same without its secrets.
-    pub(crate) fn send(&mut self, text: String, masked: &str) {
+    pub(crate) fn send(&mut self, text: String) {
         if let Some(socket) = self.phase.socket() {
-            self.perform(Action::Send { socket, text }, masked);
+            self.act(Action::Send { socket, text });
         }
     }
 
-    fn perform(&mut self, action: Action, sent: &str) {
-        self.trace.action(&action, sent, self.now_ms);
-        self.actions.push_back(Output::Action(action));
-    }
-
     pub(crate) fn tell(&mut self, event: Event) {
-        self.events.push_back(Output::Event(event));
+        self.events.push(Output::Event(event));
     }
 
     pub(crate) fn warn(&mut self, warning: Warning) {

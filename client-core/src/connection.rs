@@ -131,10 +131,9 @@ impl Client {
         let session = self.session.as_ref().map(|session| session.0.as_str());
         let token = self.tokens.text().expect("nobody dials without a token, and none is dropped meanwhile");
         let text = wire::authenticate(id, token, session, &requests);
-        let masked = wire::authenticate(id, "…", session.map(|_| "…"), &requests);
         let until = Deadline::new(now_ms + AUTHENTICATE_MS);
         self.phase = Phase::Authenticating { socket: opened, until, sent_ms: now_ms };
-        self.send(text, &masked);
+        self.send(text);
     }
 
     pub(crate) fn closed(&mut self, socket: SocketId, code: u16, now_ms: u64) {

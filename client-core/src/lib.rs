@@ -49,6 +49,7 @@ mod state;
 mod status;
 mod subscriptions;
 mod token;
+#[cfg_attr(not(feature = "report"), path = "untraced.rs")]
 mod trace;
 mod wire;
 

@@ -166,7 +166,7 @@ impl Client {
         }
         let text = self.tokens.offered_text().map(|token| wire::authenticate(id, token, None, &[]));
         if let Some(text) = text {
-            self.send(text, &wire::authenticate(id, "…", None, &[]));
+            self.send(text);
         }
     }
 
@@ -246,7 +246,7 @@ impl Client {
         if let Some(live) = self.phase.live_mut() {
             live.ping = Some((id, now_ms));
         }
-        self.send_plain(wire::ping(id));
+        self.send(wire::ping(id));
     }
 
     /// The server did not show itself.
@@ -288,13 +288,13 @@ impl Client {
             }
             let id = self.next_message_id();
             let ends = self.subscriptions.take_ends(id, now_ms);
-            self.send_plain(wire::unsubscribe(id, &ends));
+            self.send(wire::unsubscribe(id, &ends));
         }
         let places = self.places();
         if self.subscriptions.has_asks(places) && self.may_send(now_ms) {
             let id = self.next_message_id();
             let requests = self.subscriptions.take_asks(id, places, now_ms);
-            self.send_plain(wire::subscribe(id, &requests));
+            self.send(wire::subscribe(id, &requests));
         }
     }
 
@@ -305,11 +305,5 @@ impl Client {
         self.flush_at_ms = now_ms.saturating_add(wait_ms);
         self.paced_until_ms = Some(self.flush_at_ms);
         false
-    }
-
-    /// Sends a message that holds no secret.
-    fn send_plain(&mut self, text: String) {
-        let masked = text.clone();
-        self.send(text, &masked);
     }
 }

@@ -1,7 +1,6 @@
 //! What is wanted against what the server confirmed. References are counted here and not in the host, so that
 //! four components on one feed cost one subscription.
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use tidegate_protocol::{ErrorCode, Feed};
@@ -154,16 +153,11 @@ impl Subscriptions {
     }
 
     /// The server refused message `id` as a whole. Returns whether the application was told of feeds.
-    pub(crate) fn message_refused(
-        &mut self,
-        id: u64,
-        code: ErrorCode,
-        events: &mut VecDeque<Output>,
-    ) -> bool {
+    pub(crate) fn message_refused(&mut self, id: u64, code: ErrorCode, events: &mut Vec<Output>) -> bool {
         let mut told = false;
         for slot in &mut self.slots {
             if slot.refused(id, code) {
-                events.push_back(Output::Event(Event::Warn(Warning::FeedRejected(slot.id, code))));
+                events.push(Output::Event(Event::Warn(Warning::FeedRejected(slot.id, code))));
                 told = true;
             }
         }
@@ -205,7 +199,7 @@ impl Subscriptions {
     }
 
     /// Tells what changed since it was last told.
-    pub(crate) fn report(&mut self, limit: usize, judged: bool, now_ms: u64, events: &mut VecDeque<Output>) {
+    pub(crate) fn report(&mut self, limit: usize, judged: bool, now_ms: u64, events: &mut Vec<Output>) {
         let mut room = limit.saturating_sub(self.places());
         for slot in &mut self.slots {
             let has_room = room > 0;
@@ -216,7 +210,7 @@ impl Subscriptions {
             if slot.reported != status {
                 slot.reported = status;
                 if let Some(status) = status {
-                    events.push_back(Output::Event(Event::Feed { feed: slot.id, status }));
+                    events.push(Output::Event(Event::Feed { feed: slot.id, status }));
                 }
             }
         }

@@ -59,15 +59,14 @@ impl Trace {
         self.push(now_ms, Entry::Signal { socket, feed, seq, prev, verdict });
     }
 
-    /// `sent`: what a `Send` says, without its secrets.
-    pub(crate) fn action(&mut self, action: &Action, sent: &str, now_ms: u64) {
+    pub(crate) fn action(&mut self, action: &Action, now_ms: u64) {
         let text = match action {
             Action::FetchToken { request } => line("< fetch_token", &[request.0.into()]),
             Action::OpenSocket { socket } => line("< open", &[socket.0.into()]),
             Action::CloseSocket { socket, code } => line("< close", &[socket.0.into(), code.0.into()]),
-            Action::Send { socket, .. } => {
+            Action::Send { socket, text: sent } => {
                 let mut text = line("< send", &[socket.0.into()]);
-                add(&mut text, sent);
+                add(&mut text, &masked(sent));
                 text
             }
         };
@@ -103,9 +102,7 @@ impl Trace {
     }
 }
 
-/// A line that begins with these words and numbers. Written by hand, and not inlined: the formatting
-/// machinery, or thirty copies of this, are too large for the browser.
-#[inline(never)]
+/// A line that begins with these words and numbers.
 fn line(kind: &str, numbers: &[u64]) -> String {
     let mut text = String::new();
     push(&mut text, kind);
@@ -113,7 +110,6 @@ fn line(kind: &str, numbers: &[u64]) -> String {
     text
 }
 
-#[inline(never)]
 fn add_numbers(text: &mut String, numbers: &[u64]) {
     for number in numbers {
         push(text, " ");
@@ -121,7 +117,6 @@ fn add_numbers(text: &mut String, numbers: &[u64]) {
     }
 }
 
-#[inline(never)]
 fn add(text: &mut String, word: &str) {
     push(text, " ");
     push(text, word);
@@ -177,6 +172,8 @@ fn fact_line(mut text: String, fact: &Fact) -> String {
         Fact::Connected { expires_in_ms, heartbeat_seconds, limits, .. } => (
             "connected",
             &[
+                // The id, which is always this.
+                0,
                 *expires_in_ms,
                 (*heartbeat_seconds).into(),
                 limits.messages_per_minute.into(),
@@ -207,23 +204,46 @@ fn add_details(text: &mut String, fact: &Fact) {
     match fact {
         Fact::AuthError { code, .. } => add(text, code.as_str()),
         Fact::Error { code, retry_after_ms, .. } => {
+            if let Some(retry_after_ms) = retry_after_ms {
+                add_numbers(text, &[*retry_after_ms]);
+            }
             add(text, code.as_str());
-            add_optional(text, *retry_after_ms);
         }
         Fact::Subscribed { granted, rejected, .. } => {
             for granted in granted {
-                add(text, "granted");
                 add_feed(text, granted.feed);
                 add_numbers(text, &[granted.interval_ms, granted.recovered.into()]);
             }
             for rejected in rejected {
-                add(text, "rejected");
                 add_feed(text, rejected.feed);
                 add(text, rejected.code.as_str());
             }
         }
         _ => {}
     }
+}
+
+/// A message without what nobody may read.
+fn masked(sent: &str) -> String {
+    let mut text = String::from(sent);
+    for name in ["\"token\":\"", "\"session\":\""] {
+        if let Some(start) = text.find(name).map(|at| at + name.len()) {
+            let end = start + string_length(&text[start..]);
+            text.replace_range(start..end, "…");
+        }
+    }
+    text
+}
+
+/// Bytes up to the end of the JSON string in which `rest` begins.
+fn string_length(rest: &str) -> usize {
+    let mut escaped = false;
+    let ends = |byte: u8| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    };
+    rest.bytes().position(ends).unwrap_or(rest.len())
 }
 
 fn verdict_name(verdict: Verdict) -> &'static str {
@@ -233,5 +253,21 @@ fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Backfill => "backfill",
         Verdict::Duplicate => "duplicate",
         Verdict::Unwanted => "unwanted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire;
+
+    #[test]
+    fn whatever_a_token_holds_nothing_of_it_is_left() {
+        for token in ["eyJ", "", "a\"b", "\\", "\\\"", "\",\"session\":\"x", "\u{1}é"] {
+            let sent = wire::authenticate(7, token, Some(token), &[]);
+            let expected = wire::authenticate(7, "…", Some("…"), &[]);
+            assert_eq!(masked(&sent), expected, "{token:?}");
+        }
+        assert_eq!(masked(&wire::ping(1)), wire::ping(1));
     }
 }

@@ -57,7 +57,10 @@ pub(crate) fn push_number(text: &mut String, number: u64) {
 
 /// Appends a feed as `SYMBOL/strategy` with any other separator.
 pub(crate) fn push_feed(text: &mut String, feed: Feed, separator: &str) {
-    push(text, feed.symbol.as_str());
+    // Byte by byte: the check that they are UTF-8 is as large as all other writers together.
+    for byte in feed.symbol.as_bytes() {
+        push_char(text, char::from(*byte));
+    }
     push(text, separator);
     push(text, feed.strategy.as_str());
 }

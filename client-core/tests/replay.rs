@@ -35,11 +35,19 @@ impl<'a> Words<'a> {
         feed(self.word())
     }
 
-    fn fact(&mut self) -> Fact {
+    /// The next word, if it is a number.
+    fn if_number(&mut self) -> Option<u64> {
+        let number = self.0.peek()?.parse().ok()?;
+        self.0.next();
+        Some(number)
+    }
+
+    fn fact(&mut self, client: &Client) -> Fact {
         match self.word() {
             "connected" => Fact::Connected {
                 session_id: "…".into(),
-                expires_in_ms: self.number(),
+                // After the id.
+                expires_in_ms: [self.number(), self.number()][1],
                 heartbeat_seconds: self.small(),
                 limits: Limits {
                     messages_per_minute: self.small(),
@@ -50,30 +58,34 @@ impl<'a> Words<'a> {
             },
             "authenticated" => Fact::Authenticated { id: self.number(), expires_in_ms: self.number() },
             "auth_error" => Fact::AuthError { id: self.number(), code: error_code(self.word()) },
-            "subscribed" => self.subscribed(),
+            "subscribed" | "rejected" => self.subscribed(client),
             "unsubscribed" => Fact::Unsubscribed { id: self.number() },
             "pong" => Fact::Pong { id: self.number() },
             "error" => Fact::Error {
                 id: self.number(),
+                retry_after_ms: self.if_number(),
                 code: error_code(self.word()),
-                retry_after_ms: self.optional(),
             },
             "heartbeat" => Fact::Heartbeat,
             "token_expiring" => Fact::TokenExpiring,
             "going_away" => Fact::GoingAway { reconnect_after_ms: self.number() },
-            "other" => Fact::Other,
-            unknown => panic!("unknown fact {unknown}"),
+            _ => Fact::Other,
         }
     }
 
-    fn subscribed(&mut self) -> Fact {
+    /// Feeds by name or, in the report of a browser, by handle.
+    fn subscribed(&mut self, client: &Client) -> Fact {
         let (id, mut granted, mut rejected) = (self.number(), Vec::new(), Vec::new());
-        while let Some(kind) = self.0.next() {
-            let feed = self.feed();
-            if kind == "granted" {
-                granted.push(Granted { feed, interval_ms: self.number(), recovered: self.number() == 1 });
-            } else {
-                rejected.push(Rejected { feed, code: error_code(self.word()) });
+        while let Some(name) = self.0.next() {
+            let feed = match name.parse() {
+                Ok(handle) => client.name_of(FeedId(handle)).expect("a handle that was given out"),
+                Err(_) => feed(name),
+            };
+            match self.if_number() {
+                Some(interval_ms) => {
+                    granted.push(Granted { feed, interval_ms, recovered: self.number() == 1 });
+                }
+                None => rejected.push(Rejected { feed, code: error_code(self.word()) }),
             }
         }
         Fact::Subscribed { id, granted, rejected }
@@ -127,7 +139,7 @@ fn replay_line(client: &mut Client, words: &mut Words<'_>, now_ms: u64) {
             let reason: Vec<_> = words.0.by_ref().collect();
             Input::Closed { socket, code: u16::try_from(code).unwrap(), reason: reason.join(" ") }
         }
-        "message" => Input::Message { socket: SocketId(words.small()), fact: words.fact() },
+        "message" => Input::Message { socket: SocketId(words.small()), fact: words.fact(client) },
         "online" => Input::Online,
         "offline" => Input::Offline,
         "hidden" => Input::Hidden,
@@ -152,6 +164,9 @@ fn a_report_makes_another_client_do_the_same() {
     for message in rig.sent() {
         rig.fact(granted(message.id(), &[btc], true));
     }
+    let reject = Rejected { feed: eth, code: error_code("unknown_symbol") };
+    rig.fact(Fact::Subscribed { id: 98, granted: Vec::new(), rejected: vec![reject] });
+    rig.fact(Fact::Error { id: 99, code: error_code("rate_limited"), retry_after_ms: Some(1_875) });
     rig.fact(Fact::Error { id: 99, code: error_code("unknown_symbol"), retry_after_ms: None });
     rig.fact(Fact::TokenExpiring);
     rig.input(Input::Closed { socket: rig.socket(), code: 1012, reason: "Server restarting".into() });

@@ -83,8 +83,8 @@ fn granted(core: &Client, numbers: &[f64]) -> Vec<Granted> {
 
 /// Tells JavaScript how the connection stands. Times become distances, because only JavaScript knows the date,
 /// and those that are not known become NaN.
-pub(crate) fn tell_status(host: &Host, status: &Status, now_ms: u64) {
-    let in_ms = |at_ms: Option<u64>| at_ms.map_or(f64::NAN, |at_ms| at_ms as f64 - now_ms as f64);
+pub(crate) fn tell_status(host: &Host, status: &Status, now: f64) {
+    let in_ms = |at_ms: Option<u64>| at_ms.map_or(f64::NAN, |at_ms| at_ms as f64 - now);
     let block = match status.state {
         State::Blocked(block) => block.as_str(),
         _ => "",

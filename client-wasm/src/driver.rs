@@ -6,7 +6,7 @@
 use core::cell::{Cell, RefCell};
 use core::fmt;
 
-use tidegate_client_core::{Action, Client, Event, FeedId, Input, Options, Output, SocketId, Usage, Verdict};
+use tidegate_client_core::{Action, Client, Event, FeedId, Input, Options, Output, SocketId, Verdict};
 
 use crate::Host;
 use crate::convert::{rejection_of, tell_status, warning_code, warning_feed, warning_number, whole};
@@ -19,7 +19,6 @@ pub(crate) struct Driver {
     armed_ms: Cell<Option<u64>>,
     /// Set while outputs are performed: calls from inside only add to them.
     performing: Cell<bool>,
-    closed: Cell<bool>,
 }
 
 impl Driver {
@@ -30,34 +29,38 @@ impl Driver {
             host,
             armed_ms: Cell::new(None),
             performing: Cell::new(false),
-            closed: Cell::new(false),
         }
     }
 
     /// Tells the core what happened, and performs what it wants.
     #[inline(never)]
-    pub(crate) fn handle(&self, input: Input) {
+    pub(crate) fn handle(&self, input: Input, now: f64) {
         if matches!(input, Input::Tick) {
             self.armed_ms.set(None);
         }
-        self.step(|core, now_ms| core.handle(input, now_ms));
+        self.step(now, |core, now_ms| core.handle(input, now_ms));
     }
 
     /// One step of the core, and everything that follows from it.
-    pub(crate) fn step<T>(&self, step: impl FnOnce(&mut Client, u64) -> T) -> T {
-        let now_ms = self.now_ms();
-        let answer = step(&mut self.core.borrow_mut(), now_ms);
-        self.perform_all();
-        self.set_timer();
+    pub(crate) fn step<T>(&self, now: f64, step: impl FnOnce(&mut Client, u64) -> T) -> T {
+        let answer = self.read_at(now, step);
+        self.perform_all(now);
+        self.set_timer(now);
         answer
     }
 
     /// The hot path: the timer stays as it is, because a signal that is not late never makes it earlier.
-    pub(crate) fn signal(&self, socket: SocketId, feed: FeedId, seq: u64, prev: u64, now_ms: u64) -> Verdict {
-        let verdict = self.core.borrow_mut().handle_signal(socket, feed, seq, prev, now_ms);
-        self.perform_all();
+    pub(crate) fn signal(
+        &self,
+        socket: SocketId,
+        feed: FeedId,
+        (seq, prev): (u64, u64),
+        now: f64,
+    ) -> Verdict {
+        let verdict = self.read_at(now, |core, now_ms| core.handle_signal(socket, feed, seq, prev, now_ms));
+        self.perform_all(now);
         if verdict == Verdict::Gap {
-            self.set_timer();
+            self.set_timer(now);
         }
         verdict
     }
@@ -67,26 +70,13 @@ impl Driver {
         read(&self.core.borrow())
     }
 
-    /// Milliseconds until the next signal of a feed is due.
-    pub(crate) fn due_in_ms(&self, feed: FeedId) -> Option<f64> {
-        let due_at_ms = self.read(|core| core.due_at_ms(feed))?;
-        Some(due_at_ms as f64 - self.now_ms() as f64)
-    }
-
-    /// What is used of the limits.
-    pub(crate) fn usage(&self) -> Usage {
-        let now_ms = self.now_ms();
-        self.core.borrow_mut().usage(now_ms)
-    }
-
-    /// Disconnects for good.
-    pub(crate) fn close(&self) {
-        self.closed.set(true);
-        self.handle(Input::Disconnect);
+    /// Looks at the core, which may forget what is over at this time.
+    pub(crate) fn read_at<T>(&self, now: f64, read: impl FnOnce(&mut Client, u64) -> T) -> T {
+        read(&mut self.core.borrow_mut(), whole(now))
     }
 
     #[inline(never)]
-    fn perform_all(&self) {
+    fn perform_all(&self, now: f64) {
         if self.performing.replace(true) {
             return;
         }
@@ -95,7 +85,7 @@ impl Driver {
             let output = self.core.borrow_mut().poll_output();
             match output {
                 Some(Output::Action(action)) => self.perform(&action),
-                Some(Output::Event(event)) => self.tell(&event),
+                Some(Output::Event(event)) => self.tell(&event, now),
                 None => break,
             }
         }
@@ -106,15 +96,15 @@ impl Driver {
         match action {
             Action::FetchToken { request } => self.host.fetch_token(request.0),
             Action::OpenSocket { socket } => self.host.open_socket(socket.0),
-            Action::CloseSocket { code, .. } => self.host.close_socket(code.0),
-            Action::Send { text, .. } => self.host.send(text),
+            Action::CloseSocket { socket, code } => self.host.close_socket(socket.0, code.0),
+            Action::Send { socket, text } => self.host.send(socket.0, text),
         }
     }
 
-    fn tell(&self, event: &Event) {
+    fn tell(&self, event: &Event, now: f64) {
         let host = &self.host;
         match event {
-            Event::Status(status) => tell_status(host, status, self.now_ms()),
+            Event::Status(status) => tell_status(host, status, now),
             Event::Feed { feed, status } => host.on_feed(feed.0, status.as_str(), rejection_of(status)),
             Event::Gap { feed, after, before } => host.on_gap(feed.0, *after as f64, *before as f64),
             Event::Warn(warning) => {
@@ -125,16 +115,11 @@ impl Driver {
     }
 
     #[inline(never)]
-    fn set_timer(&self) {
-        let due_ms = self.read(Client::next_wakeup_ms).filter(|_| !self.closed.get());
+    fn set_timer(&self, now: f64) {
+        let due_ms = self.read(Client::next_wakeup_ms);
         if self.armed_ms.replace(due_ms) != due_ms {
-            let in_ms = |due_ms: u64| due_ms.saturating_sub(self.now_ms()) as f64;
-            self.host.set_timer(due_ms.map_or(-1.0, in_ms));
+            self.host.set_timer(due_ms.map_or(-1.0, |due_ms| (due_ms as f64 - now).max(0.0)));
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        whole(self.host.now())
     }
 }
 

@@ -28,21 +28,17 @@ extern "C" {
     /// caught there. Each may call back into [`Engine`].
     pub type Host;
 
-    /// Milliseconds of a clock that never goes back, and that goes on while the computer sleeps.
-    #[wasm_bindgen(method)]
-    fn now(this: &Host) -> f64;
-
     /// Opens a socket; answered by `opened` or `closed`.
     #[wasm_bindgen(method, js_name = openSocket)]
     fn open_socket(this: &Host, socket: u32);
 
     /// Detaches from the socket and closes it: nothing is to be heard of it any more.
     #[wasm_bindgen(method, js_name = closeSocket)]
-    fn close_socket(this: &Host, code: u16);
+    fn close_socket(this: &Host, socket: u32, code: u16);
 
     /// Sends a text frame; it may hold a token.
     #[wasm_bindgen(method)]
-    fn send(this: &Host, text: &str);
+    fn send(this: &Host, socket: u32, text: &str);
 
     /// Asks the application for a token; answered by `tokenOk` or `tokenErr`.
     #[wasm_bindgen(method, js_name = fetchToken)]
@@ -74,7 +70,8 @@ extern "C" {
 
 /// One client: the machine, and what it asks its host for.
 ///
-/// Every method takes `&self` and may be called from inside a callback of [`Host`].
+/// Every method takes `&self` and may be called from inside a callback of [`Host`]. `now`: milliseconds of a clock that
+/// never goes back, and that goes on while the computer sleeps.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Engine {
@@ -93,96 +90,84 @@ impl Engine {
     }
 
     /// Something happened that has a name and nothing else. A name that is not known is nothing.
-    pub fn input(&self, input: &str) {
+    pub fn input(&self, input: &str, now: f64) {
         if let Some(input) = input_of(input) {
-            self.driver.handle(input);
+            self.driver.handle(input, now);
         }
     }
 
     /// Adds one reference to a feed; the answer is its handle, or 0 where there can be no such feed.
     #[must_use]
-    pub fn subscribe(&self, symbol: &str, strategy: &str) -> u32 {
+    pub fn subscribe(&self, symbol: &str, strategy: &str, now: f64) -> u32 {
         let (Ok(symbol), Ok(strategy)) = (symbol.parse(), strategy.parse()) else { return 0 };
-        self.driver.step(|core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0
+        self.driver.step(now, |core, now_ms| core.subscribe(Feed { symbol, strategy }, now_ms)).0
     }
 
     /// The page holds a feed up to this signal already.
-    pub fn held(&self, feed: u32, seq: f64) {
-        self.driver.step(|core, now_ms| core.held(FeedId(feed), whole(seq), now_ms));
+    pub fn held(&self, feed: u32, seq: f64, now: f64) {
+        self.driver.step(now, |core, now_ms| core.held(FeedId(feed), whole(seq), now_ms));
     }
 
     /// Takes one reference away.
-    pub fn release(&self, feed: u32) {
-        self.driver.step(|core, now_ms| core.release(FeedId(feed), now_ms));
+    pub fn release(&self, feed: u32, now: f64) {
+        self.driver.step(now, |core, now_ms| core.release(FeedId(feed), now_ms));
     }
 
     /// The application has a token. How long it lasts is NaN where nobody knows.
     #[wasm_bindgen(js_name = tokenOk)]
-    pub fn token_ok(&self, request: u32, token: String, expires_in_ms: f64) {
+    pub fn token_ok(&self, request: u32, token: String, expires_in_ms: f64, now: f64) {
         let expires_in_ms = (!expires_in_ms.is_nan()).then(|| whole(expires_in_ms));
-        self.driver.handle(Input::TokenOk { request: RequestId(request), token, expires_in_ms });
+        self.driver.handle(Input::TokenOk { request: RequestId(request), token, expires_in_ms }, now);
     }
 
     /// The application has no token.
     #[wasm_bindgen(js_name = tokenErr)]
-    pub fn token_err(&self, request: u32, denied: bool) {
-        self.driver.handle(Input::TokenErr { request: RequestId(request), denied });
+    pub fn token_err(&self, request: u32, denied: bool, now: f64) {
+        self.driver.handle(Input::TokenErr { request: RequestId(request), denied }, now);
     }
 
     /// A socket opened.
-    pub fn opened(&self, socket: u32) {
-        self.driver.handle(Input::Open { socket: SocketId(socket) });
+    pub fn opened(&self, socket: u32, now: f64) {
+        self.driver.handle(Input::Open { socket: SocketId(socket) }, now);
     }
 
     /// A socket closed, or could not be opened.
-    pub fn closed(&self, socket: u32, code: u16, reason: String) {
-        self.driver.handle(Input::Closed { socket: SocketId(socket), code, reason });
+    pub fn closed(&self, socket: u32, code: u16, now: f64) {
+        let closed = Input::Closed { socket: SocketId(socket), code, reason: String::new() };
+        self.driver.handle(closed, now);
     }
 
     /// A frame that is not a signal came: its `type`, its `id`, and what else it says, as [`fact_of`] reads it.
-    pub fn message(&self, socket: u32, kind: &str, id: f64, numbers: &[f64], text: String) {
+    pub fn message(&self, socket: u32, kind: &str, id: f64, numbers: &[f64], text: String, now: f64) {
         let fact = self.driver.read(|core| fact_of(core, kind, whole(id), numbers, text));
-        self.driver.handle(Input::Message { socket: SocketId(socket), fact });
+        self.driver.handle(Input::Message { socket: SocketId(socket), fact }, now);
     }
 
-    /// A signal came, at this time of [`Host::now`]. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a
-    /// gap, 3 backfill.
+    /// A signal came. The answer is one of `Verdict`: 0 drop, 1 deliver, 2 deliver after a gap, 3 backfill.
     #[must_use]
     pub fn signal(&self, socket: u32, feed: u32, seq: f64, prev: f64, now: f64) -> u8 {
-        let verdict = self.driver.signal(SocketId(socket), FeedId(feed), whole(seq), whole(prev), whole(now));
-        verdict_number(verdict)
+        verdict_number(self.driver.signal(SocketId(socket), FeedId(feed), (whole(seq), whole(prev)), now))
     }
 
     /// Milliseconds until the next signal of a feed is due, negative when overdue; none where nobody knows.
     #[wasm_bindgen(js_name = dueInMs)]
     #[must_use]
-    pub fn due_in_ms(&self, feed: u32) -> Option<f64> {
-        self.driver.due_in_ms(FeedId(feed))
+    pub fn due_in_ms(&self, feed: u32, now: f64) -> Option<f64> {
+        let due_at_ms = self.driver.read(|core| core.due_at_ms(FeedId(feed)))?;
+        Some(due_at_ms as f64 - now)
     }
 
     /// Messages sent within the last minute.
     #[wasm_bindgen(js_name = messagesUsed)]
     #[must_use]
-    pub fn messages_used(&self) -> u32 {
-        self.driver.usage().messages
+    pub fn messages_used(&self, now: f64) -> u32 {
+        self.driver.read_at(now, |core, now_ms| core.usage(now_ms).messages)
     }
 
     /// Feeds that the server holds or was asked for.
     #[wasm_bindgen(js_name = subscriptionsUsed)]
     #[must_use]
-    pub fn subscriptions_used(&self) -> u32 {
-        self.driver.usage().subscriptions
-    }
-
-    /// The last 200 inputs and actions, without secrets.
-    #[wasm_bindgen(js_name = debugReport)]
-    #[must_use]
-    pub fn debug_report(&self) -> String {
-        self.driver.read(|core| core.debug_report())
-    }
-
-    /// Closes the socket, stops the timer, and takes no more part. Free it in a later task.
-    pub fn close(&self) {
-        self.driver.close();
+    pub fn subscriptions_used(&self, now: f64) -> u32 {
+        self.driver.read_at(now, |core, now_ms| core.usage(now_ms).subscriptions)
     }
 }

@@ -9,6 +9,7 @@ import { load } from './module.js';
 import { watchPage } from './page.js';
 import type { ServerMessage, SignalData, SignalMessage, SignalOf, Strategy } from './protocol.js';
 import { SignalQueue } from './queue.js';
+import { masked } from './recorder.js';
 import { Store } from './store.js';
 import type {
   Client,
@@ -187,7 +188,7 @@ class TidegateClient implements Client, EngineListener {
   }
 
   debugReport(): string {
-    return this.#engine.call((core) => core.debugReport()) ?? '';
+    return this.#engine.report();
   }
 
   close(): void {
@@ -360,18 +361,18 @@ class TidegateClient implements Client, EngineListener {
   }
 
   #limits({ maxConnections, maxSubscriptions, maxMessages }: CoreStatus): ConnectionSnapshot['limits'] {
+    const { usage } = this.#engine;
     return {
       connections: { used: null, max: maxConnections },
-      subscriptions: { used: this.#engine.call((core) => core.subscriptionsUsed()) ?? null, max: maxSubscriptions },
-      messages: { used: this.#engine.call((core) => core.messagesUsed()) ?? null, max: maxMessages },
+      subscriptions: { used: usage?.subscriptions ?? null, max: maxSubscriptions },
+      messages: { used: usage?.messages ?? null, max: maxMessages },
     };
   }
 
   #refreshUsage(): void {
     const { limits } = this.#store.connection;
     if (!limits) return;
-    const subscriptions = this.#engine.call((core) => core.subscriptionsUsed()) ?? null;
-    const messages = this.#engine.call((core) => core.messagesUsed()) ?? null;
+    const { subscriptions, messages } = this.#engine.usage ?? { subscriptions: null, messages: null };
     if (subscriptions === limits.subscriptions.used && messages === limits.messages.used) return;
     this.#store.setConnection({
       limits: {
@@ -448,9 +449,4 @@ function warning(name: string, code: string, number: number): TidegateError {
   const { message } = new TidegateError(name as TidegateErrorCode);
   const detail = code || number;
   return new TidegateError(name as TidegateErrorCode, detail ? { message: `${message} (${detail})` } : {});
-}
-
-/** A frame as it may be shown: without the token, and without the session that a token could take over. */
-function masked(text: string): string {
-  return text.replace(/("(?:token|session)"\s*:\s*")[^"]*/g, '$1…');
 }

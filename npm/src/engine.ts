@@ -4,9 +4,10 @@
 
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, report, TidegateError } from './errors.js';
-import { factsOf, Stopwatch } from './host.js';
+import { type Fact, factsOf, Stopwatch } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
+import { masked, Recorder, type Word } from './recorder.js';
 import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
 
 /** A feed that was asked for at least once. */
@@ -85,6 +86,12 @@ export interface EngineOptions {
   lingerMs: number;
 }
 
+/** Their names in a report. */
+const VERDICTS = Object.keys(Verdict);
+
+/** How long the core collects changes into one message, in milliseconds: `Options::new` in `client-core`. */
+const COALESCE_MS = 25;
+
 /** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
 const NO_FEED = 0xffff_ffff;
 
@@ -102,6 +109,9 @@ export class Engine {
   readonly #byHandle = new Map<number, Feed>();
   readonly #closing = new AbortController();
   readonly #clock = new Stopwatch();
+  #recorder: Recorder | undefined;
+  /** What the core reported that trapped last. */
+  #past = '';
   #core: Core | undefined;
   #socket: WebSocketLike | undefined;
   #connected = false;
@@ -125,7 +135,9 @@ export class Engine {
       },
     });
     const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
-    this.#core = new glue.Engine(this.#host(), high, low, this.#options.lingerMs);
+    const { lingerMs } = this.#options;
+    this.#core = new glue.Engine(this.#host(), high, low, lingerMs);
+    this.#recorder = new Recorder(['tidegate-client', `${(BigInt(high) << 32n) | BigInt(low)}`, lingerMs, COALESCE_MS]);
     for (const feed of this.#feeds()) {
       for (let count = 0; count < feed.wanted; count += 1) this.#subscribe(feed);
     }
@@ -150,7 +162,18 @@ export class Engine {
   /** Something happened that has a name and nothing else. */
   input(input: CoreInput): void {
     if (input === 'connect') this.#connected = true;
-    this.call((core) => core.input(input));
+    this.#step([input], (core, now) => core.input(input, now));
+  }
+
+  /** What is used of the limits. */
+  get usage(): { subscriptions: number; messages: number } | undefined {
+    const now = this.#clock.now();
+    return this.call((core) => ({ subscriptions: core.subscriptionsUsed(now), messages: core.messagesUsed(now) }));
+  }
+
+  /** The last inputs and actions; those that led to a trap too. */
+  report(): string {
+    return this.#past + (this.#recorder?.report() ?? '');
   }
 
   /** Adds a reference to a feed; one call of {@link release} takes it back. */
@@ -164,13 +187,14 @@ export class Engine {
   /** Takes a reference back. */
   release(feed: Feed): void {
     feed.wanted -= 1;
-    if (feed.handle !== NO_FEED) this.call((core) => core.release(feed.handle));
+    const { handle } = feed;
+    if (handle !== NO_FEED) this.#step(['release', handle], (core, now) => core.release(handle, now));
   }
 
   /** Milliseconds until the next signal of a feed is due; `undefined` where nobody knows. */
   dueInMs(strategy: Strategy, symbol: string): number | undefined {
     const feed = this.#byName.get(strategy)?.get(symbol);
-    return feed && this.call((core) => core.dueInMs(feed.handle));
+    return feed && this.call((core) => core.dueInMs(feed.handle, this.#clock.now()));
   }
 
   /** Closes the socket without telling the core, as a network failure would. */
@@ -190,7 +214,7 @@ export class Engine {
     this.#leave?.();
     this.#leave = undefined;
     const core = this.#core;
-    this.call((open) => open.close());
+    this.input('disconnect');
     this.#core = undefined;
     // From inside a callback the core would only get to it after this one.
     this.#closeSocket(1000);
@@ -203,6 +227,7 @@ export class Engine {
 
   #rebuild(glue: Glue): void {
     this.#core = undefined;
+    this.#past = `${this.#recorder?.report()}\ntrap\n`;
     this.#byHandle.clear();
     for (const feed of this.#feeds()) feed.handle = NO_FEED;
     // The core that would close it is gone.
@@ -226,7 +251,9 @@ export class Engine {
   }
 
   #subscribe(feed: Feed): void {
-    const handle = this.call((core) => core.subscribe(feed.symbol, feed.strategy) || NO_FEED);
+    const { strategy, symbol } = feed;
+    const subscribe = (core: Core, now: number) => core.subscribe(symbol, strategy, now) || NO_FEED;
+    const handle = this.#step(['subscribe', `${symbol}/${strategy}`], subscribe);
     if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
     this.#byHandle.delete(feed.handle);
     Object.assign(feed, { handle, status: 'pending', code: '' });
@@ -251,6 +278,18 @@ export class Engine {
     return feed;
   }
 
+  /** Tells the core what happened, and notes it. */
+  #step<T>(words: Word[], action: (core: Core, now: number) => T): T | undefined {
+    if (!this.#core) return undefined;
+    const now = this.#clock.now();
+    this.#note('>', words, now);
+    return this.call((core) => action(core, now));
+  }
+
+  #note(direction: '<' | '>', words: Word[], now: number = this.#clock.now()): void {
+    this.#recorder?.note([Math.floor(now), direction, ...words]);
+  }
+
   #handleOf(feed: { strategy: Strategy; symbol: string }): number {
     return this.#byName.get(feed.strategy)?.get(feed.symbol)?.handle ?? NO_FEED;
   }
@@ -267,14 +306,26 @@ export class Engine {
       if (feed) safely(() => tell(feed));
     };
     return {
-      now: () => this.#clock.now(),
-      openSocket: (socket: number) => this.#openSocket(socket),
-      closeSocket: (code: number) => this.#closeSocket(code),
-      send: (text: string) => safely(() => this.sendRaw(text)),
-      fetchToken: (request: number) => void this.#fetchToken(request),
+      openSocket: (socket: number) => {
+        this.#note('<', ['open', socket]);
+        this.#openSocket(socket);
+      },
+      closeSocket: (socket: number, code: number) => {
+        this.#note('<', ['close', socket, code]);
+        this.#closeSocket(code);
+      },
+      send: (socket: number, text: string) => {
+        this.#note('<', ['send', socket, masked(text)]);
+        safely(() => this.sendRaw(text));
+      },
+      fetchToken: (request: number) => {
+        this.#note('<', ['fetch_token', request]);
+        void this.#fetchToken(request);
+      },
       setTimer: (inMs: number) => {
         clearTimeout(this.#timer);
-        if (inMs >= 0) this.#timer = setTimeout(() => this.input('tick'), Math.min(inMs, LONGEST_TIMER_MS));
+        if (inMs < 0 || this.#closing.signal.aborted) return;
+        this.#timer = setTimeout(() => this.input('tick'), Math.min(inMs, LONGEST_TIMER_MS));
       },
       onStatus: (state: string, block: string, numbers: Float64Array) =>
         safely(() => listener.onStatus(statusOf(state as ConnectionState, block as CoreStatus['block'], numbers))),
@@ -297,12 +348,14 @@ export class Engine {
       if (typeof token !== 'string' || token === '') {
         throw new TidegateError('token_failed', { message: 'getToken returned no token' });
       }
-      this.call((core) => core.tokenOk(request, token, expiresInMs ?? Number.NaN));
+      const words = ['token_ok', request, expiresInMs === undefined ? '-' : Math.max(0, Math.floor(expiresInMs))];
+      this.#step(words, (core, now) => core.tokenOk(request, token, expiresInMs ?? Number.NaN, now));
     } catch (cause) {
       if (this.#closing.signal.aborted) return;
       const error = asError(cause, 'token_failed');
       this.#listener.onError(error);
-      this.call((core) => core.tokenErr(request, !error.retry));
+      const denied = !error.retry;
+      this.#step(['token_err', request, Number(denied)], (core, now) => core.tokenErr(request, denied, now));
     }
   }
 
@@ -312,20 +365,24 @@ export class Engine {
       socket = this.#options.webSocket(this.#options.url, ['tidegate.v1']);
     } catch (cause) {
       safely(() => this.#listener.onError(asError(cause, 'no_websocket')));
-      this.call((core) => core.closed(id, 1006, ''));
+      this.#closed(id, 1006, '');
       return;
     }
-    socket.onopen = () => void this.call((core) => core.opened(id));
+    socket.onopen = () => this.#step(['open', id], (core, now) => core.opened(id, now));
     socket.onmessage = (event: { data: unknown }) => this.#onFrame(id, event.data);
     socket.onclose = (event: { code: number; reason: unknown }) => {
       const [code, reason] = [event.code, String(event.reason)];
       this.#listener.onClose(code, reason);
-      this.call((core) => core.closed(id, code, reason));
+      this.#closed(id, code, reason);
     };
     // What it is about is not said; the close event follows. It stays attached for good: in Node the error of a
     // socket that is closed while it connects would otherwise end the process.
     socket.onerror = ignore;
     this.#socket = socket;
+  }
+
+  #closed(socket: number, code: number, reason: string): void {
+    this.#step(['closed', socket, code, reason], (core, now) => core.closed(socket, code, now));
   }
 
   #onFrame(socket: number, data: unknown): void {
@@ -344,9 +401,7 @@ export class Engine {
   #onMessage(socket: number, message: ServerMessage): void {
     if (!isSignal(message)) {
       this.#listener.onControl(message);
-      for (const { kind, id, numbers, text } of factsOf(message, (feed) => this.#handleOf(feed))) {
-        this.call((core) => core.message(socket, kind, id, numbers, text));
-      }
+      for (const fact of factsOf(message, (feed) => this.#handleOf(feed))) this.#onFact(socket, fact);
       return;
     }
     const feed = this.#byName.get(message.strategy)?.get(message.symbol);
@@ -355,11 +410,23 @@ export class Engine {
     if (verdict !== Verdict.drop && feed) this.#listener.onSignal(feed, message, verdict, now);
   }
 
-  /** As {@link call}, without a function made for every signal. */
+  #onFact(socket: number, { kind, id, numbers, text }: Fact): void {
+    const known = [id, ...numbers].filter((number) => !Number.isNaN(number));
+    // The session is nobody's business.
+    const words = ['message', socket, kind, ...known, kind === 'connected' ? '' : text];
+    this.#step(words, (core, now) => core.message(socket, kind, id, numbers, text, now));
+  }
+
+  /** As {@link #step}, without a function made for every signal. */
   #judge(socket: number, handle: number, { seq, prev }: SignalMessage, date: number): number {
     if (!this.#core || isResetting()) return Verdict.drop;
+    const now = this.#clock.at(date);
+    const words = [Math.floor(now), '> signal', socket, handle, seq, prev];
+    this.#recorder?.note(words);
     try {
-      return this.#core.signal(socket, handle, seq, prev, this.#clock.at(date));
+      const verdict = this.#core.signal(socket, handle, seq, prev, now);
+      words.push(VERDICTS[verdict] ?? '');
+      return verdict;
     } catch (error) {
       return trapped(error) ?? Verdict.drop;
     }

@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 /** Makes the next call of a method of the module trap. */
-async function trapNext(method: 'signal' | 'debugReport'): Promise<void> {
+async function trapNext(method: 'signal' | 'input'): Promise<void> {
   const { Engine } = await load();
   vi.spyOn(Engine.prototype, method).mockImplementationOnce(() => {
     throw new WebAssembly.RuntimeError('unreachable');
@@ -38,14 +38,16 @@ test('after a trap the client is rebuilt and follows what it followed', async ()
   gateway.signal(1, 0);
   await until(() => seen.length === 1);
 
-  await trapNext('debugReport');
-  expect(client.debugReport()).toBe('');
+  await trapNext('input');
+  client.retryNow();
   await until(() => gateway.connections === 4 && gateway.open === 2);
   await Promise.all([client.whenLive(), bystander.whenLive()]);
   expect(errors).toEqual(['wasm_trap']);
   expect(gateway.asked).toEqual(['scalp/BTCUSDT', 'scalp/BTCUSDT']);
   gateway.signal(2, 1);
   await until(() => seen.includes(2));
+
+  expect(client.debugReport(), 'what led to it is not lost').toMatch(/> connect\ntrap\ntidegate-client/);
 
   client.close();
   bystander.close();
@@ -56,8 +58,8 @@ test('a module that keeps trapping is given up', async () => {
   const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
   const client = await connect(options);
   for (let round = 0; round < 10 && client.connection.state !== 'blocked'; round += 1) {
-    await trapNext('debugReport');
-    client.debugReport();
+    await trapNext('input');
+    client.retryNow();
     await until(() => client.connection.state === 'live' || client.connection.state === 'blocked');
   }
   expect(client.connection).toMatchObject({ state: 'blocked', error: { code: 'wasm_trap' } });

@@ -19,10 +19,16 @@ pub struct Symbol {
 }
 
 impl Symbol {
+    /// The characters of the symbol, all of them ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
     /// The symbol as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..usize::from(self.len)]).expect("a symbol holds only A-Z and 0-9")
+        str::from_utf8(self.as_bytes()).expect("a symbol holds only A-Z and 0-9")
     }
 }
 

@@ -10,7 +10,7 @@ use super::say;
 
 /// Budgets in bytes: what the SDK takes today and a little more, so that nothing grows in passing. To be lowered
 /// with every saving until they are [`TARGETS`].
-const WASM_BROTLI_MAX: u64 = 17 * 1024;
+const WASM_BROTLI_MAX: u64 = 16 * 1024;
 const WASM_RAW_MAX: u64 = 48 * 1024;
 const SDK_GZIP_MAX: u64 = 32 * 1024;
 /// Where the budgets are to go.
