@@ -8,7 +8,8 @@ fn main() {
     let built = manifest.join("../examples/react/dist");
     println!("cargo::rerun-if-changed={}", built.display());
     let folder = if built.join("index.html").is_file() { built } else { empty_folder() };
-    println!("cargo::rustc-env=TIDEGATE_DASHBOARD_DIR={}", folder.display());
+    // Not `TIDEGATE_…`: `cargo run` passes it on, and the gateway would take it for a setting.
+    println!("cargo::rustc-env=DASHBOARD_DIR={}", folder.display());
 }
 
 fn empty_folder() -> PathBuf {

@@ -7,7 +7,7 @@ use rust_embed::RustEmbed;
 
 /// The files of the dashboard's build; empty when it was not built.
 #[derive(RustEmbed)]
-#[folder = "$TIDEGATE_DASHBOARD_DIR"]
+#[folder = "$DASHBOARD_DIR"]
 struct Files;
 
 /// Shown where the dashboard would be.
