@@ -13,7 +13,15 @@ const measure = (files) => ({
 
 const sum = (files, size) => files.reduce((total, bytes) => total + size(bytes), 0);
 
-const { outputFiles } = await build({
+/** What a file is called that the bundler names by a hash: by the largest part of it. */
+function nameOf(path) {
+  const output = Object.entries(metafile.outputs).find(([name]) => path.endsWith(name));
+  const parts = Object.entries(output[1].inputs).sort(([, a], [, b]) => b.bytesInOutput - a.bytesInOutput);
+  const others = parts.length > 1 ? ` and ${parts.length - 1} more` : '';
+  return parts.length === 0 ? path : `${parts[0][0]}${others}`;
+}
+
+const { outputFiles, metafile } = await build({
   entryPoints: ['dist/index.js', 'dist/react/index.js'],
   bundle: true,
   splitting: true,
@@ -23,11 +31,13 @@ const { outputFiles } = await build({
   external: ['react', 'react-dom'],
   write: false,
   outdir: 'out',
+  metafile: true,
 });
 
 console.log(
   JSON.stringify({
     wasm: measure([readFileSync('wasm/tidegate.wasm')]),
     sdk: measure(outputFiles.map((file) => file.contents)),
+    parts: outputFiles.map(({ path, contents }) => ({ name: nameOf(path), ...measure([contents]) })),
   }),
 );
