@@ -49,12 +49,12 @@ impl Position {
         (Verdict::Gap, Some((last, seq)))
     }
 
-    /// Somebody holds the feed up to `seq`, from elsewhere. What is newer than ours is ours; what lies between an
-    /// older one and ours is missing.
+    /// Somebody holds the feed up to `seq`, from elsewhere. What is newer than ours is ours; what came after an older
+    /// one, up to ours, is missing: who asks has not seen ours either.
     pub(crate) fn held(&mut self, seq: u64) {
         match self.last {
             Some(last) if seq == last => {}
-            Some(last) if seq < last => self.add_hole(seq, last),
+            Some(last) if seq < last => self.add_hole(seq, last + 1),
             _ => self.last = Some(seq),
         }
     }
