@@ -9,4 +9,10 @@ export { type ClientErrorCode, type ErrorDetails, TidegateError, type TidegateEr
 export { init } from './module.js';
 export type { SignalData, SignalOf, Strategy } from './protocol.js';
 export type * from './types.js';
-export { type WalletAuth, type WalletAuthOptions, type WalletProvider, walletAuth } from './wallet.js';
+export {
+  type WalletAuth,
+  type WalletAuthOptions,
+  type WalletProvider,
+  type WalletStorage,
+  walletAuth,
+} from './wallet.js';

@@ -17,9 +17,17 @@ export interface WalletAuthOptions {
   url: string | URL;
   /** Which account signs. Default: the one that the wallet names first. */
   address?: string;
+  /**
+   * Where the refresh token is kept, `localStorage` for example: then neither a further tab nor a reload costs a
+   * signature. Whoever can run a script in the page can read it there. Default: in memory, for this page alone.
+   */
+  storage?: WalletStorage;
   /** In place of the global `fetch`. */
   fetch?: typeof fetch;
 }
+
+/** The part of `Storage` that is used. */
+export type WalletStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 /** `getToken` by wallet, with what else can be done with a signed-in wallet. */
 export interface WalletAuth extends GetToken {
@@ -32,15 +40,16 @@ export interface WalletAuth extends GetToken {
 }
 
 /**
- * Makes `getToken` of a wallet. The first token costs a signature; later ones are had with the refresh token, which
- * stays in memory, or by another signature where the gateway offers no refresh. Calls at the same time share one
- * sign-in.
+ * Makes `getToken` of a wallet. The first token costs a signature; later ones are had with the refresh token, or by
+ * another signature where the gateway offers no refresh. Calls at the same time share one sign-in, and tabs take
+ * turns: a refresh token is good for one use, and two prompts confuse the person.
  */
 export function walletAuth(options: WalletAuthOptions): WalletAuth {
   const session = new WalletSession(options);
   const getToken = async () => session.token();
   return Object.defineProperties(getToken, {
     identity: { value: identityOf(options.provider, options.address) },
+    user: { value: () => session.user() },
     address: { get: () => session.address },
     logout: { value: () => session.logout() },
   }) as unknown as WalletAuth;
@@ -64,7 +73,7 @@ class WalletSession {
   }
 
   async token(): Promise<string> {
-    // Two refreshes with one token would look like theft to the gateway, and two prompts confuse the person.
+    // Two refreshes with one token would look like theft to the gateway.
     this.#signingIn ??= this.#renew().finally(() => {
       this.#signingIn = undefined;
     });
@@ -72,43 +81,79 @@ class WalletSession {
   }
 
   async logout(): Promise<void> {
-    const refresh_token = this.#refreshToken;
-    this.#refreshToken = undefined;
-    if (refresh_token) await this.#post('logout', { refresh_token });
+    const address = await this.user();
+    await this.#inTurn(address, async () => {
+      const refresh_token = this.#kept(address);
+      this.#keep(address, undefined);
+      if (refresh_token) await this.#post('logout', { refresh_token });
+    });
+  }
+
+  /** Whose wallet it is, without asking the person: `undefined` before the page may know. */
+  async user(): Promise<string | undefined> {
+    const known = this.#options.address ?? this.address;
+    return known ?? firstOf(await this.#options.provider.request({ method: 'eth_accounts' }).catch(() => undefined));
   }
 
   async #renew(): Promise<Tokens> {
-    const tokens = (await this.#refresh()) ?? (await this.#signIn());
-    this.#refreshToken = tokens.refresh_token;
-    return tokens;
+    const known = this.#options.storage ? await this.user() : (this.#options.address ?? this.address);
+    const address = known ?? (await this.#account());
+    return this.#inTurn(address, async () => {
+      const tokens = (await this.#refresh(address)) ?? (await this.#signIn(address));
+      this.#keep(address, tokens.refresh_token);
+      this.address = address;
+      return tokens;
+    });
+  }
+
+  /** One tab after the other; where there are no locks, this page alone. */
+  #inTurn<T>(address: string | undefined, action: () => Promise<T>): Promise<T> {
+    const locks = typeof navigator === 'undefined' ? undefined : navigator.locks;
+    return locks ? locks.request(this.#place(address), action) : action();
+  }
+
+  #place(address = ''): string {
+    return `tidegate.wallet ${this.#origin()} ${address.toLowerCase()}`;
+  }
+
+  #kept(address: string | undefined): string | undefined {
+    const { storage } = this.#options;
+    return storage ? (storage.getItem(this.#place(address)) ?? undefined) : this.#refreshToken;
+  }
+
+  #keep(address: string | undefined, token: string | undefined): void {
+    const { storage } = this.#options;
+    if (!storage) this.#refreshToken = token;
+    else if (token) storage.setItem(this.#place(address), token);
+    else storage.removeItem(this.#place(address));
+  }
+
+  #origin(): string {
+    return httpOrigin(this.#options.url, pageLocation());
   }
 
   /** `undefined` where only another signature helps: no refresh token, a gateway without refresh, a dead session. */
-  async #refresh(): Promise<Tokens | undefined> {
-    const refresh_token = this.#refreshToken;
+  async #refresh(address: string): Promise<Tokens | undefined> {
+    const refresh_token = this.#kept(address);
     if (!refresh_token) return undefined;
     const answer = await this.#post('refresh', { refresh_token });
     // A refresh token is good for one use, whatever the answer was.
     if (!answer.ok && answer.status < 500 && answer.status !== 429) {
-      this.#refreshToken = undefined;
+      this.#keep(address, undefined);
       return undefined;
     }
     return this.#read<Tokens>(answer);
   }
 
-  async #signIn(): Promise<Tokens> {
-    const wallet_address = this.#options.address ?? (await this.#account());
+  async #signIn(wallet_address: string): Promise<Tokens> {
     const { message } = await this.#read<{ message: string }>(await this.#post('challenge', { wallet_address }));
     const signature = await this.#ask('personal_sign', [hex(message), wallet_address]);
-    const tokens = await this.#read<Tokens>(await this.#post('verify', { wallet_address, message, signature }));
-    this.address = wallet_address;
-    return tokens;
+    return this.#read<Tokens>(await this.#post('verify', { wallet_address, message, signature }));
   }
 
   async #account(): Promise<string> {
-    const accounts = await this.#ask('eth_requestAccounts');
-    const first: unknown = Array.isArray(accounts) ? accounts[0] : undefined;
-    if (typeof first !== 'string') throw new TidegateError('wallet_unavailable');
+    const first = firstOf(await this.#ask('eth_requestAccounts'));
+    if (first === undefined) throw new TidegateError('wallet_unavailable');
     return first;
   }
 
@@ -123,7 +168,7 @@ class WalletSession {
   }
 
   async #post(path: string, body: unknown): Promise<Response> {
-    const url = `${httpOrigin(this.#options.url, pageLocation())}/api/auth/${path}`;
+    const url = `${this.#origin()}/api/auth/${path}`;
     try {
       return await (this.#options.fetch ?? fetch)(url, {
         method: 'POST',
@@ -146,6 +191,11 @@ class WalletSession {
     const later = answer.status === 429 || answer.status >= 500;
     throw new TidegateError(later ? 'sign_in_failed' : 'sign_in_refused', { message });
   }
+}
+
+function firstOf(accounts: unknown): string | undefined {
+  const first: unknown = Array.isArray(accounts) ? accounts[0] : undefined;
+  return typeof first === 'string' ? first : undefined;
 }
 
 function walletFailed(cause: unknown): TidegateError {

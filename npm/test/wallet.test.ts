@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type WalletProvider, walletAuth } from '../src/index.js';
 
 /** What the gateway was asked, in order. */
@@ -41,7 +41,10 @@ beforeEach(async () => {
   url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws`;
 });
 
-afterEach(() => new Promise((resolve) => server.close(resolve)));
+afterEach(async () => {
+  vi.unstubAllGlobals();
+  await new Promise((resolve) => server.close(resolve));
+});
 
 /** A wallet that notes what it is asked. */
 function fakeWallet(answer: () => unknown = () => '0xsigned'): WalletProvider & { calls: [string, unknown][] } {
@@ -149,4 +152,77 @@ test('each wallet object is an identity of its own, and keeps it', () => {
   expect(identity(one)).not.toBe(identity(two));
   expect(identity(one, '0xA')).toBe(identity(one, '0xa'));
   expect(identity(one, '0xA')).not.toBe(identity(one));
+});
+
+/** Storage and locks as the tabs of a browser share them. */
+function browser() {
+  const kept = new Map<string, string>();
+  const storage = {
+    getItem: (name: string) => kept.get(name) ?? null,
+    setItem: (name: string, value: string) => void kept.set(name, value),
+    removeItem: (name: string) => void kept.delete(name),
+  };
+  const last = new Map<string, Promise<unknown>>();
+  const request = (name: string, action: () => Promise<unknown>) => {
+    const turn = (last.get(name) ?? Promise.resolve()).then(action, action);
+    last.set(name, turn);
+    return turn;
+  };
+  vi.stubGlobal('navigator', { locks: { request } });
+  return { storage, kept };
+}
+
+test('tabs that share a storage sign in once, take turns, and use each refresh token once', async () => {
+  const { storage } = browser();
+  const wallets = [fakeWallet(), fakeWallet(), fakeWallet()];
+  const auths = wallets.map((provider) => walletAuth({ provider, url, storage, address: '0xAbC' }));
+  const tokens = await Promise.all(auths.map(token));
+  expect(tokens).toEqual(['token-1', 'token-2', 'token-3']);
+  expect(paths()).toEqual(['challenge', 'verify', 'refresh', 'refresh']);
+  const used = asked.filter(({ path }) => path === 'refresh').map(({ body }) => body['refresh_token']);
+  expect(used).toEqual(['refresh-1', 'refresh-2']);
+  const signed = wallets
+    .flatMap(({ calls }) => calls.map(([method]) => method))
+    .filter((method) => /sign/.test(method));
+  expect(signed).toEqual(['personal_sign']);
+});
+
+test('tabs without a storage ask the person one after the other', async () => {
+  browser();
+  let open = 0;
+  const provider = () =>
+    fakeWallet(async () => {
+      open += 1;
+      expect(open).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      open -= 1;
+      return '0xsigned';
+    });
+  const auths = [walletAuth({ provider: provider(), url }), walletAuth({ provider: provider(), url })];
+  await Promise.all(auths.map(token));
+  expect(paths().filter((path) => path === 'verify')).toHaveLength(2);
+});
+
+test('a reload finds the refresh token where the application wants it kept, of that account alone', async () => {
+  const { storage } = browser();
+  const wallet = (account: string): WalletProvider => ({
+    request: async ({ method }) => (method === 'personal_sign' ? '0xsigned' : [account]),
+  });
+  await token(walletAuth({ provider: wallet('0xAbC'), url, storage }));
+  const reloaded = walletAuth({ provider: wallet('0xabc'), url, storage });
+  expect(await reloaded.user?.()).toBe('0xabc');
+  await token(reloaded);
+  expect(paths()).toEqual(['challenge', 'verify', 'refresh']);
+  await token(walletAuth({ provider: wallet('0xDeF'), url, storage }));
+  expect(paths().slice(3)).toEqual(['challenge', 'verify']);
+});
+
+test('logging out forgets what was kept', async () => {
+  const { storage, kept } = browser();
+  const auth = walletAuth({ provider: fakeWallet(), url, storage, address: '0xAbC' });
+  await token(auth);
+  expect(kept.size).toBe(1);
+  await auth.logout();
+  expect(kept.size).toBe(0);
+  expect(paths().at(-1)).toBe('logout');
 });
