@@ -22,7 +22,8 @@ function nameOf(path) {
 }
 
 const { outputFiles, metafile } = await build({
-  entryPoints: ['dist/index.js', 'dist/react/index.js'],
+  // One entry, as an application is one.
+  stdin: { contents: "export * from './dist/index.js'; export * from './dist/react/index.js';", resolveDir: '.' },
   bundle: true,
   splitting: true,
   minify: true,

@@ -3,22 +3,27 @@
 /// <reference lib="esnext.disposable" />
 
 import { Clock } from './clock.js';
-import { type CoreStatus, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
-import { asError, report, TidegateError, type TidegateErrorCode } from './errors.js';
+import { type Block, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
+import { asError, fromJSON, report, TidegateError, type TidegateErrorCode } from './errors.js';
 import { load } from './module.js';
 import { watchPage } from './page.js';
 import type { ServerMessage, SignalData, SignalMessage, SignalOf, Strategy } from './protocol.js';
 import { SignalQueue } from './queue.js';
 import { masked } from './recorder.js';
 import { Store } from './store.js';
+import type { Mirror } from './tabs/message.js';
+import { pageRim } from './tabs/rim.js';
+import { Shared, type SharedListener } from './tabs/shared.js';
 import type {
   Client,
   ClientDebug,
   ClientEvents,
   ClientOptions,
   ConnectionSnapshot,
+  ConnectionState,
   ConnectOptions,
   FeedSnapshot,
+  GetToken,
   WebSocketFactory,
 } from './types.js';
 import { pageLocation, socketUrl } from './url.js';
@@ -70,11 +75,13 @@ type Listeners = { [K in keyof ClientEvents]: Set<(value: ClientEvents[K]) => vo
 /** Old browsers have no such symbol; then it is one that nobody asks for. */
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
 
-class TidegateClient implements Client, EngineListener {
+class TidegateClient implements Client, SharedListener {
   readonly url: string;
   readonly debug: ClientDebug;
   readonly #options: ClientOptions;
   readonly #engine: Engine;
+  /** The same engine, or another tab's. */
+  readonly #shared: Shared<Engine>;
   readonly #store: Store;
   readonly #clock = new Clock();
   readonly #followers = new Map<Feed, Set<Follower>>();
@@ -94,23 +101,36 @@ class TidegateClient implements Client, EngineListener {
     this.url = socketUrl(options.url, pageLocation());
     this.#options = options;
     this.#store = new Store(within(options.historySize ?? 100, 512), (strategy, symbol) => {
-      const dueInMs = this.#engine.dueInMs(strategy, symbol);
-      return dueInMs === undefined ? null : Date.now() + dueInMs;
+      const feed = this.#engine.find(strategy, symbol);
+      return feed ? this.#shared.dueAt(feed) : null;
     });
     const { getToken } = options;
     const lingerMs = within(options.lingerMs ?? 3_000, 60_000);
     const webSocket = options.webSocket ?? globalWebSocket();
-    this.#engine = new Engine({ url: this.url, getToken, webSocket, lingerMs }, this);
+    const rim = options.shareTabs === false ? undefined : pageRim();
+    const { url } = this;
+    const own = (token: GetToken, listener: EngineListener) =>
+      new Engine({ url, getToken: token, webSocket, lingerMs }, listener);
+    this.#shared = new Shared({ rim, url, identity: options.identity, getToken }, this, own);
+    this.#engine = this.#shared.engine;
     this.debug = {
-      dropConnection: () => this.#engine.dropConnection(),
+      dropConnection: () => this.#shared.dropConnection(),
       send: (text) => this.#engine.sendRaw(text),
     };
-    this.#engine.input('connect');
+    this.#shared.input('connect');
     void this.#start();
   }
 
   get connection(): ConnectionSnapshot {
     return this.#store.connection;
+  }
+
+  get status(): ConnectionState {
+    return this.connection.state;
+  }
+
+  get limits(): ConnectionSnapshot['limits'] {
+    return this.connection.limits;
   }
 
   feed<S extends Strategy>(strategy: S, symbol: string): FeedSnapshot<S> {
@@ -179,12 +199,12 @@ class TidegateClient implements Client, EngineListener {
 
   retryNow(): void {
     if (this.#closed) return;
-    if (this.#engine.started) this.#engine.input('connect');
+    if (this.#engine.started) this.#shared.input('connect');
     else void this.#start();
   }
 
   signedIn(): void {
-    this.#engine.input('new_token');
+    this.#shared.input('new_token');
   }
 
   debugReport(): string {
@@ -196,7 +216,7 @@ class TidegateClient implements Client, EngineListener {
     this.#closed = true;
     this.#leavePage();
     this.#stopUsage();
-    this.#engine.close();
+    this.#shared.close();
     for (const followers of this.#followers.values()) for (const follower of [...followers]) follower.end?.();
     this.#followers.clear();
     this.#setConnection({ state: 'idle', attempt: 0, nextRetryAt: null, probing: false, refreshing: false });
@@ -209,27 +229,43 @@ class TidegateClient implements Client, EngineListener {
 
   // What the engine tells.
 
-  onStatus(status: CoreStatus): void {
+  onStatus(state: ConnectionState, block: Block, numbers: Float64Array): void {
     if (this.#closed) return;
+    const [flags = 0, attempt = 0, retryInMs, expiresInMs, pacedForMs, rttMs, messages, feeds, connections] = numbers;
     const now = Date.now();
-    const at = (inMs: number | null) => (inMs === null ? null : now + inMs);
     const was = this.#store.connection;
-    const error = this.#errorOf(status, was);
     this.#setConnection({
-      state: status.state,
-      probing: status.probing,
-      draining: status.draining,
-      refreshing: status.refreshing,
-      attempt: status.attempt,
-      nextRetryAt: at(status.retryInMs),
-      rttMs: status.rttMs,
-      expiresAt: at(status.expiresInMs),
-      pacedUntil: at(status.pacedForMs),
-      error,
-      limits: status.state === 'live' || was.limits ? this.#limits(status) : null,
+      state,
+      tab: this.#shared.role,
+      probing: (flags & 1) !== 0,
+      draining: (flags & 2) !== 0,
+      refreshing: (flags & 4) !== 0,
+      attempt,
+      nextRetryAt: known(retryInMs, now),
+      rttMs: known(rttMs, 0),
+      expiresAt: known(expiresInMs, now),
+      pacedUntil: known(pacedForMs, now),
+      error: errorOf(state, block, was),
+      limits: state === 'live' || was.limits ? this.#limits(connections, feeds, messages) : null,
     });
-    if (status.state === 'blocked' && was.state !== 'blocked') this.#failAll(error ?? new TidegateError('stopped'));
-    if ((status.state === 'blocked') !== (was.state === 'blocked')) this.#showAll();
+    this.#showBlock(was);
+  }
+
+  mirror(): Mirror {
+    this.#refreshUsage();
+    const { connection } = this.#store;
+    return { ...connection, error: connection.error?.toJSON() ?? null, offsetMs: this.#clock.offsetMs };
+  }
+
+  onMirror({ error: told, offsetMs, ...connection }: Mirror): void {
+    if (this.#closed) return;
+    const was = this.#store.connection;
+    const same = JSON.stringify(told) === JSON.stringify(was.error);
+    const error = same ? was.error : fromJSON(told);
+    this.#clock.offsetMs = offsetMs;
+    this.#setConnection({ ...connection, tab: 'follower', error });
+    if (error && !same) this.#emit('error', error);
+    this.#showBlock(was);
   }
 
   onFeed(feed: Feed): void {
@@ -297,9 +333,9 @@ class TidegateClient implements Client, EngineListener {
     try {
       const glue = await load(this.#options.wasm);
       if (this.#closed || this.#engine.started) return;
-      this.#engine.start(glue);
+      this.#shared.start(glue);
       this.#leavePage();
-      this.#leavePage = watchPage((event) => this.#engine.input(event));
+      this.#leavePage = watchPage((event) => this.#shared.input(event));
     } catch (cause) {
       this.onFailure(asError(cause, 'wasm_failed'));
     }
@@ -307,7 +343,7 @@ class TidegateClient implements Client, EngineListener {
 
   #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
     if (this.#closed) throw new TidegateError('closed');
-    const feed = this.#engine.subscribe(strategy, symbol);
+    const feed = this.#shared.subscribe(strategy, symbol);
     const followers = this.#followers.get(feed) ?? new Set();
     this.#followers.set(feed, followers.add(follower));
     this.#show(feed);
@@ -317,28 +353,31 @@ class TidegateClient implements Client, EngineListener {
     return once(() => {
       followers.delete(follower);
       if (this.#closed) return;
-      this.#engine.release(feed);
+      this.#shared.release(feed);
       if (followers.size === 0) this.#show(feed);
     });
   }
 
   /** Derives what a feed shows from how it and the connection stand. */
   #show(feed: Feed): void {
-    const { strategy, symbol } = feed;
-    const blocked = this.#store.connection.state === 'blocked';
-    const change: Partial<FeedSnapshot> = {};
+    const { state, error } = this.#store.connection;
+    let change: Pick<FeedSnapshot, 'status' | 'error'> = { status: 'idle', error: null };
     if (!this.#followers.get(feed)?.size) {
-      Object.assign(change, { status: 'idle', error: null });
-    } else if (feed.status === 'rejected') {
-      Object.assign(change, { status: 'error', error: rejection(feed) });
-    } else if (blocked) {
-      Object.assign(change, { status: 'error', error: this.#store.connection.error });
-    } else {
-      const status = feed.status === 'pending' || feed.status === 'queued' ? 'connecting' : feed.status;
-      const error = feed.status === 'queued' ? new TidegateError('subscription_limit') : null;
-      Object.assign(change, { status, error });
-    }
-    this.#store.setFeed(strategy, symbol, change);
+      // Idle.
+    } else if (feed.status === 'rejected') change = { status: 'error', error: rejection(feed) };
+    else if (state === 'blocked') change = { status: 'error', error };
+    else if (feed.status === 'queued')
+      change = { status: 'connecting', error: new TidegateError('subscription_limit') };
+    else change = { status: feed.status === 'pending' ? 'connecting' : feed.status, error: null };
+    this.#store.setFeed(feed.strategy, feed.symbol, change);
+  }
+
+  /** Whoever follows a feed has to know when the connection will not come back by itself, and when it does. */
+  #showBlock(was: ConnectionSnapshot): void {
+    const { state, error } = this.#store.connection;
+    if ((state === 'blocked') === (was.state === 'blocked')) return;
+    if (state === 'blocked') this.#failAll(error ?? new TidegateError('stopped'));
+    this.#showAll();
   }
 
   #showAll(): void {
@@ -353,34 +392,22 @@ class TidegateClient implements Client, EngineListener {
     for (const feed of [...this.#followers.keys()]) this.#fail(feed, error);
   }
 
-  /** Errors stay until the connection is live again, so that a page can show why it is not. */
-  #errorOf(status: CoreStatus, was: ConnectionSnapshot): TidegateError | null {
-    if (status.state === 'live' && was.state !== 'live') return null;
-    if (status.block) return was.error ?? new TidegateError(status.block);
-    return was.error;
-  }
-
-  #limits({ maxConnections, maxSubscriptions, maxMessages }: CoreStatus): ConnectionSnapshot['limits'] {
+  #limits(connections = 0, subscriptions = 0, messages = 0): NonNullable<ConnectionSnapshot['limits']> {
     const { usage } = this.#engine;
     return {
-      connections: { used: null, max: maxConnections },
-      subscriptions: { used: usage?.subscriptions ?? null, max: maxSubscriptions },
-      messages: { used: usage?.messages ?? null, max: maxMessages },
+      connections: { used: null, max: connections },
+      subscriptions: { used: usage?.subscriptions ?? null, max: subscriptions },
+      messages: { used: usage?.messages ?? null, max: messages },
     };
   }
 
   #refreshUsage(): void {
-    const { limits } = this.#store.connection;
-    if (!limits) return;
-    const { subscriptions, messages } = this.#engine.usage ?? { subscriptions: null, messages: null };
-    if (subscriptions === limits.subscriptions.used && messages === limits.messages.used) return;
-    this.#store.setConnection({
-      limits: {
-        connections: limits.connections,
-        subscriptions: { ...limits.subscriptions, used: subscriptions },
-        messages: { ...limits.messages, used: messages },
-      },
-    });
+    const was = this.#store.connection.limits;
+    if (!was || this.#shared.follows) return;
+    const { connections, subscriptions, messages } = was;
+    const limits = this.#limits(connections.max, subscriptions.max, messages.max);
+    if (subscriptions.used === limits.subscriptions.used && messages.used === limits.messages.used) return;
+    this.#store.setConnection({ limits });
   }
 
   #stopUsage(): void {
@@ -408,6 +435,17 @@ function guarded<T>(listener: (value: T) => void, value: T): void {
   } catch (error) {
     report(error);
   }
+}
+
+/** A number of the core's on the page's clock; NaN is not known. */
+function known(number = Number.NaN, since: number): number | null {
+  return Number.isNaN(number) ? null : number + since;
+}
+
+/** Errors stay until the connection is live again, so that a page can show why it is not. */
+function errorOf(state: ConnectionState, block: Block, was: ConnectionSnapshot): TidegateError | null {
+  if (state === 'live' && was.state !== 'live') return null;
+  return was.error ?? (block ? new TidegateError(block) : null);
 }
 
 function once(action: () => void): () => void {

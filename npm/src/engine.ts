@@ -4,7 +4,7 @@
 
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, report, TidegateError } from './errors.js';
-import { type Fact, factsOf, Stopwatch } from './host.js';
+import { type Fact, type FeedName, factsOf, Stopwatch } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import { masked, Recorder, type Word } from './recorder.js';
@@ -16,31 +16,26 @@ export interface Feed {
   readonly symbol: string;
   /** How many want it. */
   wanted: number;
+  /** How many of them are this tab's; -1: it never was wanted here. */
+  here: number;
   /** What the core calls it; changes when it is wanted again after a while. */
   handle: number;
   /** How it stands. */
   status: CoreFeedStatus;
   /** Why it was refused; empty if it was not. */
   code: string;
+  /** The two as this tab's own core sees them. */
+  core: [status: CoreFeedStatus, code: string];
+  /** Where another tab holds the connection: when it expects the next signal, as of `Date.now()`. */
+  dueAt: number | null;
+  /** The `seq` of the signal that was delivered last; 0 before the first. */
+  last: number;
+  /** The latest signals, for other tabs. */
+  recent: SignalMessage[];
 }
 
-/** How the connection stands, as the core says it: times are distances, `null` where they are not known. */
-export interface CoreStatus {
-  state: ConnectionState;
-  /** Why it is blocked; empty if it is not. */
-  block: '' | 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
-  probing: boolean;
-  draining: boolean;
-  refreshing: boolean;
-  attempt: number;
-  retryInMs: number | null;
-  expiresInMs: number | null;
-  pacedForMs: number | null;
-  rttMs: number | null;
-  maxMessages: number;
-  maxSubscriptions: number;
-  maxConnections: number;
-}
+/** Why a connection is blocked; empty if it is not. */
+export type Block = '' | 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
 
 /** What happens to a core that has a name and nothing else. */
 export type CoreInput =
@@ -63,8 +58,9 @@ export const Verdict = { drop: 0, deliver: 1, gap: 2, backfill: 3 } as const;
 
 /** What the engine tells. Nothing of this is called while the core is borrowed. */
 export interface EngineListener {
-  onStatus(status: CoreStatus): void;
-  onFeed(feed: Feed): void;
+  /** The numbers are those of `Host::on_status` in `client-wasm/src/lib.rs`. */
+  onStatus(state: ConnectionState, block: Block, numbers: Float64Array): void;
+  onFeed(feed: Feed, status: CoreFeedStatus, code: string): void;
   /** `now` is the date at which it came. */
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void;
   onControl(message: ServerMessage): void;
@@ -138,7 +134,7 @@ export class Engine {
     const { lingerMs } = this.#options;
     this.#core = new glue.Engine(this.#host(), high, low, lingerMs);
     this.#recorder = new Recorder(['tidegate-client', `${(BigInt(high) << 32n) | BigInt(low)}`, lingerMs, COALESCE_MS]);
-    for (const feed of this.#feeds()) {
+    for (const feed of this.feeds()) {
       for (let count = 0; count < feed.wanted; count += 1) this.#subscribe(feed);
     }
     if (this.#connected) this.input('connect');
@@ -162,6 +158,7 @@ export class Engine {
   /** Something happened that has a name and nothing else. */
   input(input: CoreInput): void {
     if (input === 'connect') this.#connected = true;
+    if (input === 'disconnect') this.#connected = false;
     this.#step([input], (core, now) => core.input(input, now));
   }
 
@@ -191,10 +188,26 @@ export class Engine {
     if (handle !== NO_FEED) this.#step(['release', handle], (core, now) => core.release(handle, now));
   }
 
-  /** Milliseconds until the next signal of a feed is due; `undefined` where nobody knows. */
-  dueInMs(strategy: Strategy, symbol: string): number | undefined {
-    const feed = this.#byName.get(strategy)?.get(symbol);
-    return feed && this.call((core) => core.dueInMs(feed.handle, this.#clock.now()));
+  /** This page has the feed up to this signal, whoever got it. */
+  held(feed: Feed, seq: number): void {
+    const { handle } = feed;
+    if (seq === 0 || handle === NO_FEED) return;
+    this.#step(['held', handle, seq], (core, now) => core.held(handle, seq, now));
+  }
+
+  /** A feed that was asked for at least once. */
+  find(strategy: Strategy, symbol: string): Feed | undefined {
+    return this.#byName.get(strategy)?.get(symbol);
+  }
+
+  /** Every feed that was asked for at least once. */
+  *feeds(): Iterable<Feed> {
+    for (const ofStrategy of this.#byName.values()) yield* ofStrategy.values();
+  }
+
+  /** Milliseconds until the next signal is due, as far as this tab knows. */
+  dueInMs(feed: Feed): number | undefined {
+    return this.call((core) => core.dueInMs(feed.handle, this.#clock.now()));
   }
 
   /** Closes the socket without telling the core, as a network failure would. */
@@ -229,7 +242,7 @@ export class Engine {
     this.#core = undefined;
     this.#past = `${this.#recorder?.report()}\ntrap\n`;
     this.#byHandle.clear();
-    for (const feed of this.#feeds()) feed.handle = NO_FEED;
+    for (const feed of this.feeds()) feed.handle = NO_FEED;
     // The core that would close it is gone.
     this.#closeSocket(1000);
     this.#listener.onError(new TidegateError('wasm_trap'));
@@ -255,26 +268,43 @@ export class Engine {
     const subscribe = (core: Core, now: number) => core.subscribe(symbol, strategy, now) || NO_FEED;
     const handle = this.#step(['subscribe', `${symbol}/${strategy}`], subscribe);
     if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
+    // Given back in between: whoever wants it now has not seen what came before.
+    if (feed.handle !== NO_FEED) Object.assign(feed, { last: 0, recent: [] });
     this.#byHandle.delete(feed.handle);
-    Object.assign(feed, { handle, status: 'pending', code: '' });
-    if (handle === NO_FEED) this.#refuse(feed);
-    else this.#byHandle.set(handle, feed);
+    feed.handle = handle;
+    this.#listener.onFeed(feed, 'pending', '');
+    if (handle === NO_FEED) {
+      this.#refuse(feed);
+      return;
+    }
+    this.#byHandle.set(handle, feed);
+    this.held(feed, feed.last);
   }
 
   /** As the gateway would refuse it, if it were asked. */
   #refuse(feed: Feed): void {
-    Object.assign(feed, { status: 'rejected', code: 'invalid_feed' });
-    this.#listener.onFeed(feed);
-    this.#listener.onWarning('feed_rejected', feed.code, 0, feed);
+    this.#listener.onFeed(feed, 'rejected', 'invalid_feed');
+    this.#listener.onWarning('feed_rejected', 'invalid_feed', 0, feed);
   }
 
   #feed(strategy: Strategy, symbol: string): Feed {
-    const ofStrategy = this.#byName.get(strategy) ?? new Map<string, Feed>();
-    this.#byName.set(strategy, ofStrategy);
-    const known = ofStrategy.get(symbol);
+    const known = this.find(strategy, symbol);
     if (known) return known;
-    const feed: Feed = { strategy, symbol, wanted: 0, handle: NO_FEED, status: 'pending', code: '' };
-    ofStrategy.set(symbol, feed);
+    const feed: Feed = {
+      strategy,
+      symbol,
+      wanted: 0,
+      here: -1,
+      handle: NO_FEED,
+      status: 'pending',
+      code: '',
+      core: ['pending', ''],
+      dueAt: null,
+      last: 0,
+      recent: [],
+    };
+    const ofStrategy = this.#byName.get(strategy) ?? new Map<string, Feed>();
+    this.#byName.set(strategy, ofStrategy.set(symbol, feed));
     return feed;
   }
 
@@ -288,14 +318,6 @@ export class Engine {
 
   #note(direction: '<' | '>', words: Word[], now: number = this.#clock.now()): void {
     this.#recorder?.note([Math.floor(now), direction, ...words]);
-  }
-
-  #handleOf(feed: { strategy: Strategy; symbol: string }): number {
-    return this.#byName.get(feed.strategy)?.get(feed.symbol)?.handle ?? NO_FEED;
-  }
-
-  *#feeds(): Iterable<Feed> {
-    for (const ofStrategy of this.#byName.values()) yield* ofStrategy.values();
   }
 
   /** What the core calls; the names are those of `Host` in `client-wasm/src/lib.rs`. */
@@ -327,13 +349,10 @@ export class Engine {
         if (inMs < 0 || this.#closing.signal.aborted) return;
         this.#timer = setTimeout(() => this.input('tick'), Math.min(inMs, LONGEST_TIMER_MS));
       },
-      onStatus: (state: string, block: string, numbers: Float64Array) =>
-        safely(() => listener.onStatus(statusOf(state as ConnectionState, block as CoreStatus['block'], numbers))),
+      onStatus: (state: ConnectionState, block: Block, numbers: Float64Array) =>
+        safely(() => listener.onStatus(state, block, numbers)),
       onFeed: (handle: number, status: CoreFeedStatus, code: string) =>
-        told(handle, (feed) => {
-          Object.assign(feed, { status, code });
-          listener.onFeed(feed);
-        }),
+        told(handle, (feed) => listener.onFeed(feed, status, code)),
       onGap: (handle: number, after: number, before: number) =>
         told(handle, (feed) => listener.onGap(feed, after, before)),
       onWarning: (name: string, code: string, number: number, handle: number) =>
@@ -401,10 +420,11 @@ export class Engine {
   #onMessage(socket: number, message: ServerMessage): void {
     if (!isSignal(message)) {
       this.#listener.onControl(message);
-      for (const fact of factsOf(message, (feed) => this.#handleOf(feed))) this.#onFact(socket, fact);
+      const handleOf = ({ strategy, symbol }: FeedName) => this.find(strategy, symbol)?.handle ?? NO_FEED;
+      for (const fact of factsOf(message, handleOf)) this.#onFact(socket, fact);
       return;
     }
-    const feed = this.#byName.get(message.strategy)?.get(message.symbol);
+    const feed = this.find(message.strategy, message.symbol);
     const now = Date.now();
     const verdict = this.#judge(socket, feed ? feed.handle : NO_FEED, message, now);
     if (verdict !== Verdict.drop && feed) this.#listener.onSignal(feed, message, verdict, now);
@@ -448,27 +468,6 @@ function safely(act: () => void): void {
   } catch (error) {
     report(error);
   }
-}
-
-/** The order of the numbers is that of `Host::on_status` in `client-wasm/src/lib.rs`. */
-function statusOf(state: ConnectionState, block: CoreStatus['block'], numbers: Float64Array): CoreStatus {
-  const at = (index: number) => numbers[index] ?? 0;
-  const known = (index: number) => (Number.isNaN(at(index)) ? null : at(index));
-  return {
-    state,
-    block,
-    probing: (at(0) & 1) !== 0,
-    draining: (at(0) & 2) !== 0,
-    refreshing: (at(0) & 4) !== 0,
-    attempt: at(1),
-    retryInMs: known(2),
-    expiresInMs: known(3),
-    pacedForMs: known(4),
-    rttMs: known(5),
-    maxMessages: at(6),
-    maxSubscriptions: at(7),
-    maxConnections: at(8),
-  };
 }
 
 function isSignal(message: ServerMessage): message is SignalMessage {

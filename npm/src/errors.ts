@@ -81,6 +81,12 @@ export function asError(cause: unknown, code: TidegateErrorCode): TidegateError 
   return new TidegateError(code, { message, cause, ...(typeof retry === 'boolean' && { retry }) });
 }
 
+/** An error of another tab. */
+export function fromJSON(error: object | null): TidegateError | null {
+  const { code, ...details } = { ...(error as ErrorDetails & { code: TidegateErrorCode }) };
+  return error && new TidegateError(code, details);
+}
+
 /** Hands an error to whoever listens for unhandled ones, without ending what is going on. */
 export function report(error: unknown): void {
   if (typeof reportError === 'function') reportError(error);
@@ -92,43 +98,38 @@ type Texts = readonly [message: string, hint: string, retry: boolean];
 const fallback: Texts = ['Something went wrong', '', true];
 
 const signIn = 'Sign in again.';
+const again = 'The client tries again by itself.';
+const askedAgain = 'It is asked again by itself.';
+const operator = 'Ask the operator of the gateway.';
 const bug = 'Please report it with the text of debugReport().';
 
 const texts: Record<TidegateErrorCode, Texts> = {
   unauthenticated: ['The gateway asks for authentication', signIn, false],
   invalid_token: ['The gateway refused the token', signIn, false],
   token_expired: ['The token has expired', 'Return a fresh token from getToken.', true],
-  auth_timeout: ['Authentication took too long', 'The client tries again by itself.', true],
-  identity_mismatch: ['The fresh token belongs to somebody else', 'Use one client per user: set identity.', false],
-  forbidden: ['Access denied', 'Ask the operator of the gateway for access.', false],
-  connection_limit: [
-    'Too many connections of this user',
-    'Close another tab or program; the client tries again by itself.',
-    true,
-  ],
+  auth_timeout: ['Authentication took too long', again, true],
+  identity_mismatch: ['The fresh token belongs to another user', 'Set identity: one client per user.', false],
+  forbidden: ['Access denied', operator, false],
+  connection_limit: ['Too many connections of this user', `Close another program. ${again}`, true],
   rate_limited: ['Too many messages', 'The client sends it again by itself.', true],
-  subscription_limit: ['Too many feeds on this connection', 'It starts by itself when another feed is released.', true],
+  subscription_limit: ['Too many feeds on this connection', 'It starts by itself when another is released.', true],
   unknown_symbol: ['The gateway does not track this symbol', 'GET /api/perps/symbols lists what it tracks.', false],
   unknown_strategy: ['The gateway does not know this strategy', 'Use scalp, momentum or range_trading.', false],
   not_subscribed: ['The feed was not followed', '', false],
   invalid_message: ['The gateway did not understand a message', bug, false],
   message_too_large: ['A message was too large', bug, false],
-  internal: ['The gateway failed', 'Its log says why; the client tries again by itself.', true],
+  internal: ['The gateway failed', `Its log says why. ${again}`, true],
   wasm_failed: [
     'The WebAssembly module could not be loaded',
-    "A content security policy must allow 'wasm-unsafe-eval' in script-src; WebAssembly must not be disabled.",
+    "Allow 'wasm-unsafe-eval' in script-src of the content security policy. If a bundler broke it: serve tidegate/tidegate.wasm and pass its address as wasm.",
     true,
   ],
   wasm_trap: ['The client failed and was restarted', bug, true],
-  invalid_url: [
-    'The address of the gateway is not valid',
-    'Use wss://host/ws, or /ws for the host of the page.',
-    false,
-  ],
+  invalid_url: ['The address of the gateway is not valid', 'Use wss://host/ws, or /ws for the page’s host.', false],
   insecure_url: ['A secure page may not connect to ws:', 'Use wss:; only loopback addresses are exempt.', false],
   no_websocket: [
     'There is no WebSocket here',
-    "Pass one: connect({ webSocket: (url, protocols) => new WebSocket(url, protocols) }) with the npm package 'ws'.",
+    "Pass that of the npm package 'ws' as webSocket: (url, protocols) => new WebSocket(url, protocols).",
     false,
   ],
   invalid_feed: [
@@ -139,16 +140,12 @@ const texts: Record<TidegateErrorCode, Texts> = {
   connect_timeout: ['The gateway did not answer in time', 'Check the address, and that the gateway runs.', true],
   aborted: ['The attempt was given up', '', true],
   closed: ['The client is closed', 'Connect a new one.', false],
-  token_failed: ['getToken failed', 'It is asked again by itself.', true],
-  token_timeout: ['getToken did not answer within 10 seconds', 'It is asked again by itself.', true],
+  token_failed: ['getToken failed', askedAgain, true],
+  token_timeout: ['getToken did not answer within 10 seconds', askedAgain, true],
   token_denied: ['There is no token', signIn, false],
-  token_not_fresh: [
-    'getToken returned the token that the gateway had refused',
-    'Return a fresh token, not a stored one.',
-    false,
-  ],
+  token_not_fresh: ['getToken returned the token that was refused', 'Return a fresh token from getToken.', false],
   token_refused: ['The gateway refused a token, and then a fresh one', signIn, false],
-  stopped: ['The gateway closed the connection for good', 'Trying again cannot help; ask its operator.', false],
+  stopped: ['The gateway closed the connection for good', operator, false],
   replaced: ['Another connection took the place of this one', 'Connect again to take it back.', false],
   protocol_fault: ['The gateway closed the connection because of a fault of this client', bug, true],
   message_refused: ['The gateway refused a message of this client', bug, true],
@@ -156,9 +153,5 @@ const texts: Record<TidegateErrorCode, Texts> = {
   wallet_unavailable: ['The wallet offers no account', 'Unlock the wallet and choose an account.', false],
   wallet_failed: ['The wallet failed', 'Open the wallet and try again.', true],
   sign_in_failed: ['Signing in failed', 'Check that the gateway is reachable.', true],
-  sign_in_refused: [
-    'The gateway refused to sign this wallet in',
-    'Check the date and time of this device, and sign again.',
-    false,
-  ],
+  sign_in_refused: ['The gateway refused to sign this wallet in', 'Check the clock of this device.', false],
 };

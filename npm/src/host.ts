@@ -13,7 +13,7 @@ export interface Fact {
   text: string;
 }
 
-type FeedName = { strategy: Strategy; symbol: string };
+export type FeedName = { strategy: Strategy; symbol: string };
 type Granted = FeedName & { interval_ms: number; recovered: boolean };
 type Rejected = FeedName & { code: string };
 

@@ -8,6 +8,7 @@ import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 /** A connection that was not started. */
 export const IDLE_CONNECTION: ConnectionSnapshot = Object.freeze({
   state: 'idle',
+  tab: 'alone',
   probing: false,
   draining: false,
   refreshing: false,
@@ -152,12 +153,6 @@ export class Store {
     const cell = this.#cell(strategy, symbol);
     this.#remember(cell, signal);
     this.#touch(cell);
-  }
-
-  /** Forgets a feed that nobody follows. */
-  forget(strategy: Strategy, symbol: string): void {
-    const ofStrategy = this.#feeds.get(strategy);
-    if (ofStrategy?.get(symbol)?.listeners.size === 0) ofStrategy.delete(symbol);
   }
 
   /** Calls back about everything that changed. */

@@ -21,8 +21,10 @@ export interface TokenRequest {
  */
 export interface GetToken {
   (request: TokenRequest): Token | Promise<Token>;
-  /** Names the user, for the registry of the React layer; `walletAuth` sets it. */
+  /** Tells users of one page apart, for the React layer; `walletAuth` sets it. */
   identity?: string;
+  /** Who the user is, if that is known without signing in: then a further tab needs no token to share a connection. */
+  user?: () => Promise<string | undefined>;
 }
 
 /** The part of the browser's `WebSocket` that is used; the class of the npm package `ws` has it too. */
@@ -55,6 +57,16 @@ export interface ClientOptions {
   webSocket?: WebSocketFactory;
   /** Where the WebAssembly module comes from. Default: inside the package. */
   wasm?: WasmSource | Promise<WasmSource>;
+  /**
+   * Names the user: tabs of the same gateway and user share one connection. Default: what the wallet or the token
+   * says; a token that does not say whose it is leaves each tab with a connection of its own.
+   */
+  identity?: string;
+  /**
+   * Whether the tabs of a browser share one connection. Default `true`; needs Web Locks, so not in a page that came
+   * by plain HTTP from another computer.
+   */
+  shareTabs?: boolean;
   /** Signals kept per feed for `history`: 0 to 512. Default 100. */
   historySize?: number;
   /** How long a feed that nobody watches is kept, in milliseconds: 0 to 60000. Default 3000. */
@@ -102,6 +114,8 @@ export interface LimitUse {
 export interface ConnectionSnapshot {
   /** Where it is. */
   readonly state: ConnectionState;
+  /** Whose connection it is: this tab's own, one that it shares with other tabs, or another tab's. */
+  readonly tab: 'alone' | 'leader' | 'follower';
   /** Live, but silent for a while: asking whether the gateway is there. */
   readonly probing: boolean;
   /** Live, but the gateway said that it is leaving. */
@@ -194,9 +208,9 @@ export interface ClientEvents {
   error: TidegateError;
   /** Signals were missed. */
   gap: Gap;
-  /** A frame came or went: for developer tools. */
+  /** A frame came or went, in the tab that holds the connection: for developer tools. */
   frame: Frame;
-  /** A socket closed. */
+  /** A socket of this tab closed. */
   close: CloseInfo;
 }
 
@@ -206,6 +220,10 @@ export interface Client {
   readonly url: string;
   /** How the connection stands. */
   readonly connection: ConnectionSnapshot;
+  /** Where the connection is: `connection.state`. */
+  readonly status: ConnectionState;
+  /** What the gateway allows, and what is used of it: `connection.limits`. */
+  readonly limits: ConnectionSnapshot['limits'];
   /** How a feed stands; it is followed only while somebody watches it. */
   feed<S extends Strategy>(strategy: S, symbol: string): FeedSnapshot<S>;
   /**

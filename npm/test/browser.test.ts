@@ -1,71 +1,26 @@
 // The package as it is published, in a real browser: no bundler, and under a strict content security policy.
 
-import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { extname, normalize } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { executablePath, launch, Site } from './browser.js';
 import { FakeGateway, until } from './fake-gateway.js';
-
-const executablePath = process.env['CHROMIUM'];
-
-if (!executablePath) console.warn('CHROMIUM is not set: tests in a browser are skipped');
-
-/** Background requests off: the browser has nothing to do but the test. */
-const flags = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const folder = fileURLToPath(new URL('..', import.meta.url));
-const types: Record<string, string> = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
-
-/** The script is in a file of its own: the policy allows no other. */
-const html = '<!doctype html><title>test</title><script type="module" src="/page.js"></script>';
-const script = `
-  import * as tidegate from '/dist/index.js';
-  import * as glue from '/wasm/tidegate.js';
-  Object.assign(globalThis, { tidegate, memory: () => glue.initSync().memory.buffer.byteLength });
-`;
 
 describe.skipIf(!executablePath)('in a browser', () => {
   let gateway: FakeGateway;
-  let server: Server;
+  let site: Site;
   let browser: Browser;
   let page: Page;
-  let problems: string[];
 
   beforeAll(async () => {
-    server = createServer(async (request, response) => {
-      const path = new URL(request.url ?? '/', 'http://localhost').pathname;
-      const policy = `default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src ${gateway.url}`;
-      const made = path === '/' ? html : path === '/page.js' ? script : undefined;
-      const body = made ?? (await readFile(normalize(`${folder}${path}`)).catch(() => undefined));
-      response.writeHead(body === undefined ? 404 : 200, {
-        'content-type': types[extname(path)] ?? 'text/html',
-        'content-security-policy': policy,
-      });
-      response.end(body);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    browser = await chromium.launch({ executablePath: executablePath ?? '', args: flags });
+    site = await Site.start();
+    browser = await launch();
   }, 60_000);
 
   beforeEach(async () => {
     gateway = await FakeGateway.start();
-    page = await browser.newPage();
-    problems = [];
-    page.on('pageerror', (error) => problems.push(String(error)));
-    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page.waitForFunction('globalThis.tidegate');
+    site.gateway = gateway.url;
+    site.problems.length = 0;
+    page = await site.open(browser);
     return async () => {
       await page.close();
       await gateway.stop();
@@ -74,7 +29,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
 
   afterAll(async () => {
     await browser?.close();
-    await new Promise((resolve) => server?.close(resolve));
+    await site?.stop();
   });
 
   /** Connects in the page, and collects what comes. */
@@ -101,7 +56,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
     gateway.signal(1, 0);
     gateway.signal(2, 1);
     await expect.poll(seen).toEqual([1, 2]);
-    expect(problems).toEqual([]);
+    expect(site.problems).toEqual([]);
   }, 30_000);
 
   test('gives its connection back when the page is left', async () => {

@@ -18,6 +18,13 @@ export class FakeGateway {
   refused = new Set<string>();
   /** Time between two signals, as told to clients. */
   intervalMs = 30_000;
+  /** Whether signals are kept, and sent to whoever subscribes: those after `since`, else the latest. */
+  keeps = false;
+  /** How long a token lasts, as told to clients. */
+  expiresInMs = 900_000;
+  /** Whether it has stopped to answer, while its sockets stay open. */
+  deaf = false;
+  readonly #kept: SignalMessage[] = [];
   readonly #server: WebSocketServer;
   readonly #sockets = new Set<Socket>();
 
@@ -41,6 +48,11 @@ export class FakeGateway {
     return this.#sockets.size;
   }
 
+  /** The `seq` of every signal that was kept. */
+  get published(): number[] {
+    return this.#kept.map(({ seq }) => seq);
+  }
+
   /** How many messages of a type came. */
   count(type: string): number {
     return this.received.filter((message) => message.type === type).length;
@@ -60,7 +72,15 @@ export class FakeGateway {
 
   /** Sends a scalp signal to every client. */
   signal(seq: number, prev: number, symbol = 'BTCUSDT'): void {
-    this.send(JSON.stringify(scalp(seq, prev, symbol)));
+    const signal = scalp(seq, prev, symbol);
+    if (this.keeps) this.#kept.push(signal);
+    this.send(JSON.stringify(signal));
+  }
+
+  /** Sends the next scalp signal. */
+  next(): void {
+    const prev = this.published.at(-1) ?? 0;
+    this.signal(prev + 1, prev);
   }
 
   /** Closes every connection. */
@@ -80,10 +100,19 @@ export class FakeGateway {
     socket.on('message', (data) => {
       const message = JSON.parse(String(data)) as Sent;
       this.received.push(message);
+      if (this.deaf && message.type !== 'authenticate') return;
       for (const reply of this.#replies(message)) socket.send(JSON.stringify(reply));
+      if (this.keeps) for (const signal of this.#missed(message)) socket.send(JSON.stringify(signal));
       if (message.type === 'authenticate' && this.refused.has(String(message['token']))) {
         socket.close(4001, 'Invalid token');
       }
+    });
+  }
+
+  #missed({ subscriptions = [] }: Sent): SignalMessage[] {
+    return subscriptions.flatMap(({ symbol, since }) => {
+      const ofSymbol = this.#kept.filter((signal) => signal.symbol === symbol);
+      return since === undefined ? ofSymbol.slice(-1) : ofSymbol.filter(({ seq }) => seq > since);
     });
   }
 
@@ -96,7 +125,8 @@ export class FakeGateway {
           ];
         }
         const granted = message.subscriptions ? [this.#subscribed(id, message.subscriptions)] : [];
-        return [authenticated(id), connected(id, this.connections), ...granted];
+        const { expiresInMs } = this;
+        return [authenticated(id, expiresInMs), connected(id, this.connections, expiresInMs), ...granted];
       }
       case 'subscribe':
         return [this.#subscribed(id, message.subscriptions ?? [])];
@@ -125,11 +155,11 @@ export function scalp(seq: number, prev: number, symbol = 'BTCUSDT'): SignalMess
   return { type: 'scalp_indicator', symbol, strategy: 'scalp', seq, prev, data };
 }
 
-function authenticated(id: number): unknown {
-  return { type: 'authenticated', id, payload: { wallet_address: '0x0', expires_at: '', expires_in_ms: 900_000 } };
+function authenticated(id: number, expiresInMs: number): unknown {
+  return { type: 'authenticated', id, payload: { wallet_address: '0x0', expires_at: '', expires_in_ms: expiresInMs } };
 }
 
-function connected(id: number, session: number): unknown {
+function connected(id: number, session: number, expiresInMs: number): unknown {
   return {
     type: 'connected',
     id,
@@ -138,8 +168,8 @@ function connected(id: number, session: number): unknown {
       user_id: '0x0',
       wallet_address: '0x0',
       roles: ['user'],
-      expires_at: new Date(Date.now() + 900_000).toISOString(),
-      expires_in_ms: 900_000,
+      expires_at: new Date(Date.now() + expiresInMs).toISOString(),
+      expires_in_ms: expiresInMs,
       server_time: new Date().toISOString(),
       heartbeat_seconds: 25,
       limits: {

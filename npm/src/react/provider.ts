@@ -20,7 +20,8 @@ export interface TidegateProviderProps extends Omit<ClientOptions, 'url'> {
   url: string;
   /**
    * Names the user. Give it when users can change without the page being loaded again: another user must not find the
-   * connection of the one before. Default: that of `walletAuth`, which knows its wallet; else all are one user.
+   * connection of the one before. Default: that of `walletAuth`, which knows its wallet; else all are one user. Tabs
+   * of one user share a connection.
    */
   identity?: string;
   /** Those who may use the hooks. */
@@ -41,9 +42,9 @@ const TidegateContext = /* @__PURE__ */ createContext<Link | null>(null);
  * Connects everything inside to a gateway: one connection per address and user, whatever Strict Mode, hot reload or a
  * second provider do. Nothing happens on a server. Of the options only `url`, `identity` and `getToken` may change.
  */
-export const TidegateProvider: FunctionComponent<TidegateProviderProps> = ({ children, identity, ...options }) => {
+export const TidegateProvider: FunctionComponent<TidegateProviderProps> = ({ children, ...options }) => {
   const [link, setLink] = useState<Link>(NO_LINK);
-  const user = identity ?? options.getToken.identity ?? '';
+  const user = options.identity ?? options.getToken.identity ?? '';
   useEffect(() => updateGetToken(options, user));
   // biome-ignore lint/correctness/useExhaustiveDependencies: the other options are read when a client is made
   useEffect(() => {

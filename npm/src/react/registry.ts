@@ -40,11 +40,10 @@ export function updateGetToken(options: ClientOptions, identity: string): void {
 }
 
 function create(key: string, options: ClientOptions): Entry {
-  const entry: Entry = {
-    references: 0,
-    getToken: options.getToken,
-    client: createClient({ ...options, getToken: (request) => entry.getToken(request) }),
-  };
+  const getToken: GetToken = (request) => entry.getToken(request);
+  getToken.user = async () => entry.getToken.user?.();
+  const entry = { references: 0, getToken: options.getToken } as Entry;
+  entry.client = createClient({ ...options, getToken });
   entries().set(key, entry);
   return entry;
 }

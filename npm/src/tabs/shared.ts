@@ -1,0 +1,510 @@
+// One engine for all tabs: the leader's talks to the gateway and passes on what it hears, a follower's rests.
+//
+// A follower's engine knows its feeds and how far they were heard, so that it can go on at once, without a gap, when
+// the leader is gone. Who leads is decided in `election.ts`.
+
+import type { Block, CoreFeedStatus, CoreInput, EngineListener, Feed } from '../engine.js';
+import { Verdict } from '../engine.js';
+import type { TidegateError } from '../errors.js';
+import type { Glue } from '../module.js';
+import type { ServerMessage, SignalMessage, Strategy } from '../protocol.js';
+import type { ConnectionState, GetToken } from '../types.js';
+import { type Action, Election } from './election.js';
+import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
+import type { Rim } from './rim.js';
+
+/** What of the engine is used here. */
+export interface SharedEngine {
+  readonly started: boolean;
+  start(glue: Glue): void;
+  input(input: CoreInput): void;
+  subscribe(strategy: Strategy, symbol: string): Feed;
+  release(feed: Feed): void;
+  held(feed: Feed, seq: number): void;
+  find(strategy: Strategy, symbol: string): Feed | undefined;
+  feeds(): Iterable<Feed>;
+  dueInMs(feed: Feed): number | undefined;
+  dropConnection(): void;
+  close(): void;
+}
+
+/** What the client hears. */
+export interface SharedListener extends EngineListener {
+  /** What the followers are to show. */
+  mirror(): Mirror;
+  /** What the leader shows. */
+  onMirror(mirror: Mirror): void;
+}
+
+/** How tabs are shared. */
+export interface SharedOptions {
+  /** The page; `undefined`: nothing is shared. */
+  rim: Rim | undefined;
+  /** The gateway. */
+  url: string;
+  /** Who the user is; `undefined`: the first token says it. */
+  identity: string | undefined;
+  getToken: GetToken;
+}
+
+/** Signals of a feed that are kept for tabs that missed some. */
+export const RECENT = 128;
+/** Followers are asked for a sign of life with every so manieth beat, and forgotten when none came until the next. */
+const ROLL_BEATS = 15;
+
+/** An engine, shared with the other tabs of the same user. */
+export class Shared<E extends SharedEngine> implements EngineListener {
+  readonly engine: E;
+  readonly #rim: Rim | undefined;
+  readonly #election: Election;
+  readonly #listener: SharedListener;
+  readonly #options: SharedOptions;
+  /** What each follower wants, where this tab leads. */
+  readonly #tabs = new Map<string, Set<Feed>>();
+  /** Followers that were asked for a sign of life and have given none. */
+  #silent = new Set<string>();
+  #group = '';
+  /** Who the gateway says that the group's user is. */
+  #user = '';
+  #mirror: Mirror | undefined;
+  #decided: () => void = () => {};
+  #connect = false;
+  #announcing = false;
+  #beats = 0;
+  #off: boolean;
+
+  constructor(
+    options: SharedOptions,
+    listener: SharedListener,
+    engine: (getToken: GetToken, listener: EngineListener) => E,
+  ) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#rim = options.rim;
+    this.#off = !options.rim;
+    this.#election = new Election(options.rim?.id ?? '', Math.random() * 300);
+    this.engine = engine((request) => this.#token(request), this);
+  }
+
+  /** Whether another tab holds the connection. */
+  get follows(): boolean {
+    return this.#election.role === 'follower' && this.#election.leader !== '';
+  }
+
+  get role(): 'alone' | 'leader' | 'follower' {
+    const { role } = this.#election;
+    return role === 'away' ? 'alone' : role;
+  }
+
+  start(glue: Glue): void {
+    this.engine.start(glue);
+    void this.#begin();
+  }
+
+  input(input: CoreInput): void {
+    const { role } = this.#election;
+    if (input === 'connect') this.#connect = true;
+    if (role === 'away' && (this.#group || !this.engine.started) && input === 'connect') return;
+    if ((input === 'connect' || input === 'new_token') && role === 'follower') this.#urge(input);
+    else if (input === 'freeze') {
+      this.#act(this.#election.leave());
+      this.engine.input(input);
+    } else if (input === 'thaw' && this.#group) {
+      // Whoever led before must not dial before it leads again.
+      if (role === 'away') this.engine.input('disconnect');
+      this.engine.input(input);
+      if (role === 'away') this.#enter();
+    } else {
+      this.engine.input(input);
+      if (input === 'visible' || input === 'hidden') this.#act(this.#election.seen(input === 'visible', this.#now()));
+    }
+  }
+
+  subscribe(strategy: Strategy, symbol: string): Feed {
+    const feed = this.engine.subscribe(strategy, symbol);
+    feed.here = Math.max(feed.here, 0) + 1;
+    this.#announce();
+    return feed;
+  }
+
+  release(feed: Feed): void {
+    feed.here -= 1;
+    this.engine.release(feed);
+    this.#announce();
+  }
+
+  /** When the next signal of a feed is due, as of `Date.now()`. */
+  dueAt(feed: Feed): number | null {
+    if (this.follows) return feed.dueAt;
+    const dueInMs = this.engine.dueInMs(feed);
+    return dueInMs === undefined ? null : Date.now() + dueInMs;
+  }
+
+  dropConnection(): void {
+    if (this.follows) this.#say({ kind: 'ask', what: 'drop' });
+    else this.engine.dropConnection();
+  }
+
+  close(): void {
+    this.#act(this.#election.leave());
+    this.#off = true;
+    this.engine.close();
+  }
+
+  // What the engine tells: for this tab, and where it leads, for the others.
+
+  onStatus(state: ConnectionState, block: Block, numbers: Float64Array): void {
+    if (this.follows) return;
+    this.#listener.onStatus(state, block, numbers);
+    this.#tell();
+  }
+
+  onFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
+    feed.core = [status, code];
+    // What is no feed at all is refused here, and no leader ever hears of it.
+    if (this.follows && code !== 'invalid_feed') return;
+    this.#setFeed(feed, status, code);
+    if (this.#tabs.size > 0) this.#say({ kind: 'feeds', feeds: [this.#stateOf(feed)] });
+  }
+
+  onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
+    if (verdict !== Verdict.backfill) this.#remember(feed, signal);
+    if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
+    if (this.#tabs.size > 0) this.#pass(feed, signal, verdict, '');
+  }
+
+  onControl(message: ServerMessage): void {
+    this.#listener.onControl(message);
+    if (message.type === 'connected') this.#identify(message.payload.user_id);
+  }
+
+  onGap(feed: Feed, after: number, before: number): void {
+    if (feed.here >= 0) this.#listener.onGap(feed, after, before);
+  }
+
+  onWarning(name: string, code: string, number: number, feed: Feed | undefined): void {
+    if (feed && feed.here < 0) return;
+    this.#listener.onWarning(name, code, number, feed);
+    this.#tell();
+  }
+
+  onError(error: TidegateError): void {
+    this.#listener.onError(error);
+    this.#tell();
+  }
+
+  onFrame(direction: 'in' | 'out', text: string): void {
+    this.#listener.onFrame(direction, text);
+  }
+
+  onClose(code: number, reason: string): void {
+    this.#listener.onClose(code, reason);
+  }
+
+  onFailure(error: TidegateError): void {
+    // Another tab may do better.
+    this.#act(this.#election.leave());
+    this.#off = true;
+    this.#listener.onFailure(error);
+  }
+
+  // What the other tabs tell.
+
+  granted(): void {
+    this.#act(this.#election.granted(this.#now()));
+  }
+
+  lost(): void {
+    this.#act(this.#election.lost(this.#now()));
+  }
+
+  failed(): void {
+    this.#act(this.#election.failed());
+  }
+
+  wake(): void {
+    this.#act(this.#election.tick(this.#now()));
+  }
+
+  message(message: TabMessage): void {
+    const { from } = message;
+    if (message.kind === 'lead') this.#onLead(message);
+    else if (message.kind === 'bye') {
+      this.#election.heardBye(from);
+      this.#forget(from);
+    } else if (message.kind === 'want') {
+      this.#election.heardFollower(from, message.visible);
+      if (this.#election.role === 'leader') this.#onWant(message);
+    } else if (message.kind === 'ask') {
+      if (this.#election.role === 'leader') this.#onAsk(message.what);
+    } else if (from === this.#election.leader && this.follows) {
+      this.#election.heard(this.#now());
+      if (message.kind === 'feeds') for (const state of message.feeds) this.#onFeedState(state);
+      if (message.kind === 'signal' && (message.to === '' || message.to === this.#rim?.id)) this.#onPassed(message);
+    }
+  }
+
+  #onLead(message: TabMessage & { kind: 'lead' }): void {
+    const { from, term, visible, mirror, user, roll } = message;
+    this.#act(this.#election.heardLeader(from, term, visible, this.#now()));
+    if (!this.follows || from !== this.#election.leader) return;
+    this.#user ||= user;
+    this.#mirror = mirror;
+    this.#listener.onMirror(mirror);
+    if (roll) this.#announce();
+  }
+
+  /** A follower's wishes: a reference of its own for each feed, and what it missed. */
+  #onWant({ from, feeds, missed }: TabMessage & { kind: 'want' }): void {
+    const wanted = new Set<Feed>();
+    const had = this.#tabs.get(from) ?? new Set<Feed>();
+    const fresh: [Feed, number][] = [];
+    for (const [strategy, symbol, last] of feeds) {
+      const known = this.engine.find(strategy, symbol);
+      const held = known !== undefined && had.delete(known);
+      const feed = held ? known : this.engine.subscribe(strategy, symbol);
+      wanted.add(feed);
+      if (!held || missed) fresh.push([feed, last]);
+    }
+    for (const feed of had) this.engine.release(feed);
+    this.#tabs.set(from, wanted);
+    this.#silent.delete(from);
+    // First of all who leads: it may not know yet, and hears only the leader.
+    this.#tell();
+    if (fresh.length === 0) return;
+    this.#say({ kind: 'feeds', feeds: fresh.map(([feed]) => this.#stateOf(feed)) });
+    for (const [feed, last] of fresh) this.#catchUp(feed, last, from, missed);
+  }
+
+  /** What a follower that holds a feed up to `last` has not seen; without any, the latest, as the gateway does. */
+  #catchUp(feed: Feed, last: number, to: string, missed: boolean): void {
+    const { recent } = feed;
+    const next = recent.findIndex(({ prev }) => prev === last);
+    if (last === 0) this.#replay(feed, recent.slice(-1), to);
+    else if (feed.last === 0) feed.last = last;
+    else if (next >= 0) this.#replay(feed, recent.slice(next), to);
+    else if (missed && last < feed.last) {
+      const newer = recent.filter(({ seq }) => seq > last);
+      this.#replay(feed, newer, to, Verdict.gap);
+    }
+    // Before what we remember: the gateway may still have it. What we have not seen ourselves comes anyway.
+    if (next < 0 && last <= feed.last) this.engine.held(feed, last);
+  }
+
+  #onAsk(what: 'connect' | 'new_token' | 'drop'): void {
+    if (what === 'drop') this.engine.dropConnection();
+    else this.engine.input(what);
+  }
+
+  #onFeedState([strategy, symbol, status, code, dueAt]: FeedState): void {
+    const feed = this.engine.find(strategy, symbol);
+    if (!feed || feed.here < 1) return;
+    feed.dueAt = dueAt;
+    const refused = status === 'rejected' && feed.status !== status;
+    this.#setFeed(feed, status, code);
+    if (refused) this.#listener.onWarning('feed_rejected', code, 0, feed);
+  }
+
+  #onPassed({ signal, verdict, dueAt }: TabMessage & { kind: 'signal' }): void {
+    const feed = this.engine.find(signal.strategy, signal.symbol);
+    if (!feed || feed.here < 1) return;
+    const { seq, prev } = signal;
+    const { last } = feed;
+    // The next one is the next one, however the leader came by it.
+    const next = last === 0 || (prev === last && seq > last);
+    if (seq === last || (verdict === Verdict.deliver && seq < last)) return;
+    if (!next && verdict === Verdict.backfill) {
+      if (seq < last) this.#listener.onSignal(feed, signal, verdict, Date.now());
+      return;
+    }
+    if (!next && verdict === Verdict.deliver) {
+      this.#announce(true);
+      return;
+    }
+    if (!next) this.#listener.onGap(feed, last, seq);
+    feed.dueAt = dueAt;
+    this.#remember(feed, signal);
+    this.#listener.onSignal(feed, signal, next ? Verdict.deliver : Verdict.gap, Date.now());
+  }
+
+  // What the election decides.
+
+  #act(actions: Action[]): void {
+    for (const action of actions) this.#perform(action);
+    if (actions.length > 0 || this.#election.role === 'follower') this.#rim?.wakeAt(this.#election.wakeAt);
+  }
+
+  #perform(action: Action): void {
+    const rim = this.#rim;
+    if (action === 'request') rim?.request(false);
+    else if (action === 'steal') rim?.request(true);
+    else if (action === 'release') rim?.release();
+    else if (action === 'beat') this.#beat();
+    else if (action === 'announce') this.#announce();
+    else if (action === 'lead') this.#lead();
+    else if (action === 'follow') this.#follow();
+    else {
+      if (action === 'bye') this.#say({ kind: 'bye' });
+      this.#abandonTabs();
+      rim?.close();
+      if (action === 'alone') this.#lead();
+    }
+  }
+
+  /** From here on the engine speaks for itself. */
+  #lead(): void {
+    for (const feed of this.engine.feeds()) {
+      this.engine.held(feed, feed.last);
+      if (this.#mirror && feed.here > 0) this.#setFeed(feed, ...feed.core);
+    }
+    this.#mirror = undefined;
+    if (this.#connect) this.engine.input('connect');
+    this.#decided();
+  }
+
+  #follow(): void {
+    this.#abandonTabs();
+    this.engine.input('disconnect');
+    this.#decided();
+  }
+
+  /** The user wants a connection, or signed in. Where the leader cannot, this tab can: here the user is. */
+  #urge(what: 'connect' | 'new_token'): void {
+    if (this.#mirror?.state !== 'blocked') this.#say({ kind: 'ask', what });
+    else this.#act(this.#election.take());
+  }
+
+  // Who belongs together.
+
+  async #begin(): Promise<void> {
+    const { identity, getToken } = this.#options;
+    const user = this.#off ? undefined : (identity ?? (await getToken.user?.().catch(() => undefined)));
+    // Without a user: connect, the first token says who it is.
+    if (user === undefined) this.#lead();
+    else void this.#join(user);
+  }
+
+  /** Joins the tabs of a user; resolves when it is known who leads. */
+  #join(user: string): Promise<void> {
+    this.#group = `${this.#options.url} ${/^0x[0-9a-f]{40}$/i.test(user) ? user.toLowerCase() : user}`;
+    const decided = new Promise<void>((resolve) => {
+      this.#decided = resolve;
+    });
+    this.#enter();
+    return decided;
+  }
+
+  #enter(): void {
+    const rim = this.#rim;
+    if (!rim || this.#off) return;
+    this.#user = '';
+    rim.open(this.#group, this);
+    this.#act(this.#election.join(rim.visible(), this.#now()));
+  }
+
+  /** The first token says who the user is, unless the application did. */
+  async #token(request: Parameters<GetToken>[0]): Promise<Awaited<ReturnType<GetToken>>> {
+    const answer = await this.#options.getToken(request);
+    const user = this.#off || this.#group ? undefined : subjectOf(answer);
+    if (user) await this.#join(user);
+    return answer;
+  }
+
+  /** The gateway took us for somebody else than the tabs that we share with: then we do not belong there. */
+  #identify(user: string): void {
+    if (this.#election.role !== 'leader') return;
+    const other = this.#user !== '' && this.#user !== user;
+    this.#user = user;
+    if (!other) return;
+    this.#act(this.#election.leave());
+    void this.#join(user);
+    this.#user = user;
+  }
+
+  // The small things.
+
+  #now(): number {
+    return this.#rim?.now() ?? 0;
+  }
+
+  #say(said: Said): void {
+    this.#rim?.post(said);
+  }
+
+  /** Shows that this tab lives and leads; now and then asks who follows. */
+  #beat(): void {
+    this.#beats += 1;
+    const roll = this.#beats % ROLL_BEATS === 0;
+    this.#tell(roll);
+    if (!roll) return;
+    for (const tab of this.#silent) this.#forget(tab);
+    this.#silent = new Set(this.#tabs.keys());
+  }
+
+  #tell(roll = false): void {
+    const { role, term, visible } = this.#election;
+    if (role !== 'leader') return;
+    this.#say({ kind: 'lead', term, visible, mirror: this.#listener.mirror(), user: this.#user, roll });
+  }
+
+  /** All wishes at once, however many changed. */
+  #announce(missed = false): void {
+    if (this.#election.role !== 'follower' || (this.#announcing && !missed)) return;
+    this.#announcing = true;
+    queueMicrotask(() => {
+      this.#announcing = false;
+      if (this.#election.role !== 'follower') return;
+      const feeds: Want[] = [];
+      for (const { strategy, symbol, last, core, here } of this.engine.feeds()) {
+        if (here > 0 && core[1] !== 'invalid_feed') feeds.push([strategy, symbol, last]);
+      }
+      this.#say({ kind: 'want', visible: this.#election.visible, feeds, missed });
+    });
+  }
+
+  #forget(tab: string): void {
+    for (const feed of this.#tabs.get(tab) ?? []) this.engine.release(feed);
+    this.#tabs.delete(tab);
+  }
+
+  #abandonTabs(): void {
+    for (const tab of [...this.#tabs.keys()]) this.#forget(tab);
+  }
+
+  #setFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
+    feed.status = status;
+    feed.code = code;
+    if (feed.here >= 0) this.#listener.onFeed(feed, status, code);
+  }
+
+  #stateOf(feed: Feed): FeedState {
+    return [feed.strategy, feed.symbol, feed.status, feed.code, this.dueAt(feed)];
+  }
+
+  #remember(feed: Feed, signal: SignalMessage): void {
+    feed.last = signal.seq;
+    if (this.#off) return;
+    feed.recent.push(signal);
+    // Not one by one: that would move all of them with every signal.
+    if (feed.recent.length > 2 * RECENT) feed.recent.splice(0, RECENT);
+  }
+
+  #pass(feed: Feed, signal: SignalMessage, verdict: number, to: string): void {
+    this.#say({ kind: 'signal', signal, verdict, dueAt: this.dueAt(feed), to });
+  }
+
+  #replay(feed: Feed, signals: SignalMessage[], to: string, first: number = Verdict.deliver): void {
+    for (const [index, signal] of signals.entries()) this.#pass(feed, signal, index ? Verdict.deliver : first, to);
+  }
+}
+
+/** Whom a token is about, if it says so. Only to know whom to share with: the gateway checks what it says. */
+function subjectOf(token: Awaited<ReturnType<GetToken>>): string | undefined {
+  try {
+    const [, payload = ''] = (typeof token === 'string' ? token : token.token).split('.');
+    const { sub } = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')));
+    return typeof sub === 'string' ? sub : undefined;
+  } catch {
+    return undefined;
+  }
+}
