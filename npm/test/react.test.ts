@@ -7,12 +7,15 @@ import { WebSocket } from 'ws';
 import type { ClientOptions, WebSocketFactory } from '../src/index.js';
 import {
   type ConnectionHandle,
+  type LostConnection,
   type SignalSnapshot,
   TidegateProvider,
   type TidegateProviderProps,
   useConnection,
+  useLostConnection,
   useSignal,
   useSignalHistory,
+  useSignals,
   useTidegate,
 } from '../src/react/index.js';
 import { FakeGateway } from './fake-gateway.js';
@@ -158,6 +161,78 @@ describe('useSignal', () => {
     gateway.signal(2, 1);
     await eventually(() => history.length === 2);
     expect(history.map(({ seq }) => seq)).toEqual([1, 2]);
+  });
+});
+
+describe('useSignals', () => {
+  test('follows several feeds at once, in order, and keeps the array while nothing changes', async () => {
+    const lists: (readonly SignalSnapshot[])[] = [];
+    let more: () => void = () => {};
+    const Page: FunctionComponent = () => {
+      const [all, setAll] = useState(false);
+      more = () => setAll(true);
+      lists.push(
+        useSignals(
+          all
+            ? [
+                ['scalp', 'BTCUSDT'],
+                ['momentum', 'BTCUSDT'],
+                ['scalp', 'ETHUSDT'],
+              ]
+            : [['scalp', 'BTCUSDT']],
+        ),
+      );
+      return null;
+    };
+    await act(() => root.render(provider({}, Page, Status)));
+    await eventually(() => lists.at(-1)?.[0]?.status === 'live');
+    const drawn = lists.at(-1);
+    await act(() => more());
+    await eventually(
+      () => lists.at(-1)?.length === 3 && lists.at(-1)?.every(({ status }) => status === 'live') === true,
+    );
+    gateway.signal(7, 0, 'ETHUSDT');
+    await eventually(() => lists.at(-1)?.[2]?.signal?.seq === 7);
+    expect(lists.at(-1)?.[0]?.signal).toBeNull();
+    expect(drawn).toHaveLength(1);
+    expect([...gateway.asked].sort()).toEqual(['momentum/BTCUSDT', 'scalp/BTCUSDT', 'scalp/ETHUSDT']);
+    expect(gateway.count('unsubscribe')).toBe(0);
+    const before = lists.at(-1);
+    await settle();
+    expect(lists.at(-1)).toBe(before);
+  });
+});
+
+describe('useLostConnection', () => {
+  let lost: LostConnection | null;
+  const Notice: FunctionComponent<{ afterMs?: number }> = ({ afterMs = 300 }) => {
+    lost = useLostConnection(afterMs);
+    return null;
+  };
+
+  test('says nothing of a blip, and something of what lasts, until it is over', async () => {
+    await act(() => root.render(provider({}, Notice, Status)));
+    await eventually(() => drawn.connection?.state === 'live');
+    expect(lost).toBeNull();
+    const { url } = gateway;
+    const port = Number(new URL(url).port);
+    await gateway.stop();
+    await eventually(() => drawn.connection?.state !== 'live');
+    expect(lost, 'it may be a blip').toBeNull();
+    await eventually(() => lost !== null);
+    expect(Number(lost?.since)).toBeLessThanOrEqual(Date.now());
+    expect(lost).toMatchObject({ retryNow: expect.any(Function), attempt: expect.any(Number) });
+    gateway = await FakeGateway.start(port);
+    await act(() => lost?.retryNow());
+    await eventually(() => drawn.connection?.state === 'live');
+    await eventually(() => lost === null);
+  });
+
+  test('does not wait where waiting cannot help', async () => {
+    gateway.refused = new Set(['wrong']);
+    await act(() => root.render(provider({ getToken: () => 'wrong' }, () => Notice({ afterMs: 60_000 }) ?? null)));
+    await eventually(() => lost?.state === 'blocked');
+    expect(lost?.error).toMatchObject({ code: expect.any(String), hint: expect.any(String) });
   });
 });
 

@@ -27,7 +27,7 @@ async function trapNext(method: 'signal' | 'input'): Promise<void> {
   });
 }
 
-test('after a trap the client is rebuilt and follows what it followed', async () => {
+test('after a trap the client is rebuilt and follows what it followed, from where it was', async () => {
   const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
   const [client, bystander] = await Promise.all([connect(options), connect(options)]);
   const seen: number[] = [];
@@ -44,6 +44,8 @@ test('after a trap the client is rebuilt and follows what it followed', async ()
   await Promise.all([client.whenLive(), bystander.whenLive()]);
   expect(errors).toEqual(['wasm_trap']);
   expect(gateway.asked).toEqual(['scalp/BTCUSDT', 'scalp/BTCUSDT']);
+  const subscriptions = gateway.received.flatMap((message) => message.subscriptions ?? []);
+  expect(subscriptions.map(({ since }) => since)).toEqual([undefined, 1]);
   gateway.signal(2, 1);
   await until(() => seen.includes(2));
 
