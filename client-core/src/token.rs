@@ -286,7 +286,7 @@ fn refresh_in_ms(ttl_ms: u64, random: &mut Random) -> u64 {
 }
 
 /// FNV-1a: enough to recognise a text without keeping it.
-fn fingerprint(text: &str) -> u64 {
+pub(crate) fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })

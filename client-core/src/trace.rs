@@ -6,6 +6,7 @@ use alloc::string::String;
 
 use tidegate_protocol::Feed;
 
+use crate::token::fingerprint;
 use crate::wire::{push, push_feed, push_number};
 use crate::{Action, Fact, FeedId, Input, Options, SocketId, Verdict};
 
@@ -139,8 +140,8 @@ fn input_line(input: &Input) -> String {
         Input::Connect => "> connect",
         Input::Disconnect => "> disconnect",
         Input::NewToken => "> new_token",
-        Input::TokenOk { request, expires_in_ms, .. } => {
-            let mut text = line("> token_ok", &[request.0.into()]);
+        Input::TokenOk { request, token, expires_in_ms } => {
+            let mut text = line("> token_ok", &[request.0.into(), mark(token)]);
             add_optional(&mut text, *expires_in_ms);
             return text;
         }
@@ -221,6 +222,12 @@ fn add_details(text: &mut String, fact: &Fact) {
         }
         _ => {}
     }
+}
+
+/// A number that tells whether two tokens are the same, which changes what becomes of the second, and nothing else
+/// about them: 16 bits of 256 or more.
+fn mark(token: &str) -> u64 {
+    fingerprint(token) & 0xFFFF
 }
 
 /// A message without what nobody may read.

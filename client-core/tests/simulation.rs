@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_client_core::{FeedStatus, Input, State};
 use tidegate_protocol::Feed;
 
+use crate::replay::assert_replays;
 use crate::rig::feed;
 use crate::world::{Application, Counts, Dice, Network, Say, World};
 
@@ -32,17 +33,32 @@ fn simulate(seed: u64) -> Counts {
     // Some half-hours are merely lively, some are hell.
     let pause_ms = [60_000, 20_000, 5_000, 1_500][dice.roll(4) as usize];
     world.application.ttl_ms = [900_000, 120_000, 40_000][dice.roll(3) as usize];
+    // Less than the client takes for granted before it is told; the server tells it at once.
+    world.server.limits.messages_per_minute = [30, 30, 12][dice.roll(3) as usize];
     world.input(Input::Connect);
     let end_ms = world.now_ms + HALF_HOUR_MS;
+    let mut replayed = false;
     while world.now_ms < end_ms {
         world.run(1 + dice.roll(2 * pause_ms));
         if !world.is_asleep() {
             act_of_user(&mut world, &mut dice, &feeds);
         }
         act_of_god(&mut world, &mut dice);
+        replayed = replayed || replay_if_about_to_forget(&world);
     }
     all_is_well(&mut world, &feeds);
     world.oracle.counts
+}
+
+/// Plays the report of the client back while it still reaches to the beginning, as late as possible.
+fn replay_if_about_to_forget(world: &World) -> bool {
+    let report = world.client.debug_report();
+    let about_to = report.lines().count() > 150;
+    let reaches_back = report.lines().next().is_some_and(|head| head.ends_with(" 0"));
+    if about_to && reaches_back {
+        assert_replays(&report);
+    }
+    about_to
 }
 
 /// What people, pages and systems do.

@@ -7,7 +7,7 @@ import { asError, report, TidegateError } from './errors.js';
 import { type Fact, type FeedName, factsOf, Stopwatch } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
-import { masked, Recorder, type Word } from './recorder.js';
+import { mark, masked, Recorder, type Word } from './recorder.js';
 import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
 
 /** A feed that was asked for at least once. */
@@ -106,6 +106,7 @@ export class Engine {
   readonly #closing = new AbortController();
   readonly #clock = new Stopwatch();
   #recorder: Recorder | undefined;
+  #stepAt = 0;
   /** What the core reported that trapped last. */
   #past = '';
   #core: Core | undefined;
@@ -312,12 +313,14 @@ export class Engine {
   #step<T>(words: Word[], action: (core: Core, now: number) => T): T | undefined {
     if (!this.#core) return undefined;
     const now = this.#clock.now();
-    this.#note('>', words, now);
+    this.#stepAt = Math.floor(now);
+    this.#note('>', words);
     return this.call((core) => action(core, now));
   }
 
-  #note(direction: '<' | '>', words: Word[], now: number = this.#clock.now()): void {
-    this.#recorder?.note([Math.floor(now), direction, ...words]);
+  /** What the core wants, it wants at the time of the step that led to it. */
+  #note(direction: '<' | '>', words: Word[]): void {
+    this.#recorder?.note([this.#stepAt, direction, ...words]);
   }
 
   /** What the core calls; the names are those of `Host` in `client-wasm/src/lib.rs`. */
@@ -347,7 +350,7 @@ export class Engine {
       setTimer: (inMs: number) => {
         clearTimeout(this.#timer);
         if (inMs < 0 || this.#closing.signal.aborted) return;
-        this.#timer = setTimeout(() => this.input('tick'), Math.min(inMs, LONGEST_TIMER_MS));
+        this.#timer = setTimeout(() => this.input('tick'), Math.min(Math.ceil(inMs), LONGEST_TIMER_MS));
       },
       onStatus: (state: ConnectionState, block: Block, numbers: Float64Array) =>
         safely(() => listener.onStatus(state, block, numbers)),
@@ -367,7 +370,12 @@ export class Engine {
       if (typeof token !== 'string' || token === '') {
         throw new TidegateError('token_failed', { message: 'getToken returned no token' });
       }
-      const words = ['token_ok', request, expiresInMs === undefined ? '-' : Math.max(0, Math.floor(expiresInMs))];
+      const words = [
+        'token_ok',
+        request,
+        mark(token),
+        expiresInMs === undefined ? '-' : Math.max(0, Math.floor(expiresInMs)),
+      ];
       this.#step(words, (core, now) => core.tokenOk(request, token, expiresInMs ?? Number.NaN, now));
     } catch (cause) {
       if (this.#closing.signal.aborted) return;
@@ -432,8 +440,9 @@ export class Engine {
 
   #onFact(socket: number, { kind, id, numbers, text }: Fact): void {
     const known = [id, ...numbers].filter((number) => !Number.isNaN(number));
-    // The session is nobody's business.
-    const words = ['message', socket, kind, ...known, kind === 'connected' ? '' : text];
+    const words: Word[] = ['message', socket, kind, ...known];
+    // The session of `connected` is nobody's business.
+    if (text !== '' && kind !== 'connected') words.push(text);
     this.#step(words, (core, now) => core.message(socket, kind, id, numbers, text, now));
   }
 

@@ -33,6 +33,13 @@ export class Recorder {
   }
 }
 
+/** A number that tells whether two tokens are the same, and nothing else about them. */
+export function mark(token: string): number {
+  let hash = 0;
+  for (let index = 0; index < token.length; index += 1) hash = (hash * 31 + token.charCodeAt(index)) & 0xffff;
+  return hash;
+}
+
 /** A frame without the token and the session in it. */
 export function masked(text: string): string {
   return text.replace(/("(?:token|session)"\s*:\s*")(?:[^"\\]|\\.)*/g, '$1…');

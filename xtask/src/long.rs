@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
     ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
     ("browser SDK: dials a minute against faults", sdk::storms),
+    ("client core: 80,000 random half-hours", half_hours),
     ("tests that take long: cuts, drains, storms", long_tests),
     ("fuzzing: a minute for every target", fuzz::run),
 ];
@@ -23,6 +24,14 @@ const STEPS: &[Step] = &[
 /// Runs them all.
 pub(crate) fn run(steps: &mut Steps) -> Result<()> {
     STEPS.iter().try_for_each(|(name, work)| steps.step_if_possible(name, work))
+}
+
+/// The simulation of the client core, of which the ordinary run has 2,000 half-hours.
+fn half_hours() -> Result<Outcome> {
+    let tests =
+        ["test", "--release", "--package", "tidegate-client-core", "--test", "main", "--", "half_hours"];
+    shell::run(cargo(tests).arg("--nocapture").env("TIDEGATE_SIMULATIONS", "80000"))?;
+    Ok(Outcome::Done)
 }
 
 /// The server's tests whose names begin with `long`: the ordinary run has smaller versions of them. One after the
