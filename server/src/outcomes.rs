@@ -31,12 +31,45 @@ struct Open {
     side: Side,
 }
 
+/// Small, as there are hundreds of every feed.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     seq: u64,
-    end: End,
-    distances: [f64; 2],
+    result_percent: f64,
+    risk_percent: f64,
+    ended_after_ms: u32,
+    /// Target and stop, in millionths of a percent.
+    distances: [u32; 2],
+    outcome: Outcome,
     side: Side,
+}
+
+const PER_PERCENT: f64 = 1e6;
+
+impl Ended {
+    fn new(open: &Open, end: &End) -> Self {
+        let &End { outcome, time_ms, result_percent, risk_percent } = end;
+        Self {
+            seq: open.seq,
+            result_percent,
+            risk_percent,
+            ended_after_ms: u32::try_from(time_ms.saturating_sub(open.seq)).unwrap_or(u32::MAX),
+            distances: open.distances.map(|percent| (percent * PER_PERCENT).round() as u32),
+            outcome,
+            side: open.side,
+        }
+    }
+
+    fn end(&self) -> End {
+        let &Self { outcome, result_percent, risk_percent, .. } = self;
+        let time_ms = self.seq + u64::from(self.ended_after_ms);
+        End { outcome, time_ms, result_percent, risk_percent }
+    }
+
+    fn break_even_rate(&self, fee_percent: f64) -> f64 {
+        let [target, stop] = self.distances.map(|millionths| f64::from(millionths) / PER_PERCENT);
+        break_even_rate(target, stop, fee_percent)
+    }
 }
 
 /// What became of one signal.
@@ -59,7 +92,8 @@ impl SignalOutcome {
         Self { seq, outcome: "open", ended_at_ms: None, result_percent: None, r: None }
     }
 
-    fn ended(&Ended { seq, end, .. }: &Ended) -> Self {
+    fn ended(ended: &Ended) -> Self {
+        let (seq, end) = (ended.seq, ended.end());
         let outcome = match end.outcome {
             Outcome::Expired => "expired",
             Outcome::Target => "target",
@@ -134,7 +168,7 @@ impl Outcomes {
             book.open.retain_mut(|open| match open.follower.candle(candle) {
                 None => true,
                 Some(end) => {
-                    ended.push_back(Ended { seq: open.seq, end, distances: open.distances, side: open.side });
+                    ended.push_back(Ended::new(open, &end));
                     false
                 }
             });
@@ -158,7 +192,7 @@ impl Outcomes {
         let empty = Book::default();
         let book = self.books.get(&strategy).unwrap_or(&empty);
         let mut tally = Tally::default();
-        book.ended.iter().for_each(|ended| tally.add(&ended.end, fee_percent));
+        book.ended.iter().for_each(|ended| tally.add(&ended.end(), fee_percent));
         let sides = |side| book.ended.iter().filter(|ended| ended.side == side).count() as u64;
         Report {
             signals: tally.plans,
@@ -181,9 +215,8 @@ impl Outcomes {
 
 /// Mean over the positions; of a strategy with a fixed target and stop all are the same.
 fn break_even(book: &Book, fee_percent: f64) -> Option<f64> {
-    let filled = book.ended.iter().filter(|ended| ended.end.is_filled());
-    let rates: Vec<_> =
-        filled.map(|ended| break_even_rate(ended.distances[0], ended.distances[1], fee_percent)).collect();
+    let filled = book.ended.iter().filter(|ended| ended.end().is_filled());
+    let rates: Vec<_> = filled.map(|ended| ended.break_even_rate(fee_percent)).collect();
     #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
     let count = rates.len() as f64;
     (count > 0.0).then(|| rates.iter().sum::<f64>() / count)
