@@ -10,9 +10,10 @@ use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
 use crate::auth::revocation::Revocations;
 use crate::auth::token::Tokens;
-use crate::clock::wall_ms;
+use crate::clock::{MarketClock, wall_ms};
 use crate::config::Config;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::pipeline::Markets;
 use crate::store::Store;
 use crate::ws::followed::Rules;
@@ -46,6 +47,10 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// The latest of every market.
     pub markets: Arc<Markets>,
+    /// The markets' time.
+    pub clock: MarketClock,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Turns true when the gateway stops.
     pub stopping: watch::Receiver<bool>,
     /// How many connections there were when it began to stop.

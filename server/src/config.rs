@@ -77,6 +77,9 @@ pub struct Config {
 pub struct ServerConfig {
     /// Address of the public listener.
     pub listen: SocketAddr,
+    /// Address of the listener for operators (`/health`, `/ready`, `/metrics`). None: 127.0.0.1:8081, or a free port
+    /// where that is taken.
+    pub ops_listen: Option<SocketAddr>,
     /// The address that users open, for example `https://signals.example`; it appears in what wallets sign.
     /// Empty: taken from the request on loopback, else from `listen`.
     pub public_url: String,
@@ -88,6 +91,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ops_listen: None,
             public_url: String::new(),
             allowed_origins: Vec::new(),
         }

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::extract::ws::Utf8Bytes;
 use tidegate_protocol::{Feed, ServerMessage};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::history::{Excerpt, History};
+use crate::metrics::Metrics;
 
 /// Frames that wait for one connection before older ones of a feed give way to newer ones.
 const OUTBOX_FRAMES_MAX: usize = 64;
@@ -20,6 +22,7 @@ const OUTBOX_FRAMES_MAX: usize = 64;
 pub struct Hub {
     feeds: HashMap<Feed, Mutex<FeedState>>,
     published: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -60,10 +63,19 @@ pub enum Position {
 impl Hub {
     /// A hub of these feeds, all empty.
     pub fn new(feeds: impl IntoIterator<Item = Feed>) -> Self {
-        Self {
-            feeds: feeds.into_iter().map(|feed| (feed, Mutex::default())).collect(),
-            published: AtomicU64::new(0),
-        }
+        Self::counted_by(feeds, Arc::default())
+    }
+
+    /// The same, counted together with the rest of the gateway.
+    pub fn counted_by(feeds: impl IntoIterator<Item = Feed>, metrics: Arc<Metrics>) -> Self {
+        let feeds = feeds.into_iter().map(|feed| (feed, Mutex::default())).collect();
+        Self { feeds, published: AtomicU64::new(0), metrics }
+    }
+
+    /// What counts here.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Says that what `feed` published up to `seq`, before this node was there, is not known.
@@ -93,11 +105,13 @@ impl Hub {
         // It is kept for hours: what the text has grown beyond its length is not.
         text.shrink_to_fit();
         let frame = Utf8Bytes::from(text);
+        let published = Instant::now();
         for follower in &state.followers {
-            follower.push(feed, frame.clone());
+            follower.push(Waiting { feed, frame: frame.clone(), published });
         }
         state.history.push(seq, frame);
         self.published.fetch_add(1, Ordering::Relaxed);
+        self.metrics.signals_published.inc(feed.strategy.as_str());
     }
 
     /// How many signals were published: as long as it stays, there is nothing new to save.
@@ -123,6 +137,7 @@ impl Hub {
         let Some(mut state) = self.state(feed) else { return Backlog::default() };
         if !state.followers.iter().any(|follower| Arc::ptr_eq(follower, outbox)) {
             state.followers.push(Arc::clone(outbox));
+            self.metrics.subscriptions(feed.strategy).inc();
         }
         if position != Position::Current {
             // What waits in the outbox is in the backlog too, or older than it.
@@ -136,7 +151,11 @@ impl Hub {
     /// Removes a follower, and what waits for it of that feed.
     pub fn unfollow(&self, feed: Feed, outbox: &Arc<Outbox>) {
         let Some(mut state) = self.state(feed) else { return };
+        let before = state.followers.len();
         state.followers.retain(|follower| !Arc::ptr_eq(follower, outbox));
+        if state.followers.len() < before {
+            self.metrics.subscriptions(feed.strategy).dec();
+        }
         outbox.forget(feed);
     }
 
@@ -186,29 +205,55 @@ impl FeedState {
 /// What waits to be written to one connection.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: Mutex<VecDeque<(Feed, Utf8Bytes)>>,
+    waiting: Mutex<VecDeque<Waiting>>,
     ready: Notify,
+    metrics: Arc<Metrics>,
+}
+
+/// A signal on its way to one connection.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Of which feed.
+    pub feed: Feed,
+    /// The signal, encoded.
+    pub frame: Utf8Bytes,
+    /// When it was published.
+    pub published: Instant,
 }
 
 impl Outbox {
+    /// An empty outbox, counted together with the rest of the gateway.
+    #[must_use]
+    pub fn counted_by(metrics: Arc<Metrics>) -> Self {
+        Self { waiting: Mutex::default(), ready: Notify::new(), metrics }
+    }
+
     /// Queues a signal. When the queue is full, the oldest signal that has a newer one of its feed behind it
     /// gives way; `prev` shows the reader what it missed.
-    fn push(&self, feed: Feed, frame: Utf8Bytes) {
+    fn push(&self, signal: Waiting) {
         let mut waiting = self.waiting.lock().expect("no holder panics");
-        waiting.push_back((feed, frame));
+        waiting.push_back(signal);
+        self.metrics.outbox_depth.inc();
         if waiting.len() > OUTBOX_FRAMES_MAX {
             let superseded = (0..waiting.len())
-                .find(|index| waiting.iter().skip(index + 1).any(|(later, _)| *later == waiting[*index].0));
+                .find(|index| waiting.iter().skip(index + 1).any(|later| later.feed == waiting[*index].feed));
             // With more frames than feeds there always is one; the bound holds even if not.
-            waiting.remove(superseded.unwrap_or(0));
+            if let Some(superseded) = waiting.remove(superseded.unwrap_or(0)) {
+                self.metrics.conflations.inc(superseded.feed.strategy.as_str());
+                self.metrics.outbox_depth.dec();
+            }
         }
         drop(waiting);
         self.ready.notify_one();
     }
 
-    /// The next frame to write, if any.
-    pub fn pop(&self) -> Option<Utf8Bytes> {
-        self.waiting.lock().expect("no holder panics").pop_front().map(|(_, frame)| frame)
+    /// The next signal to write, if any.
+    pub fn pop(&self) -> Option<Waiting> {
+        let next = self.waiting.lock().expect("no holder panics").pop_front();
+        if next.is_some() {
+            self.metrics.outbox_depth.dec();
+        }
+        next
     }
 
     /// Waits until something was queued.
@@ -217,7 +262,18 @@ impl Outbox {
     }
 
     fn forget(&self, feed: Feed) {
-        self.waiting.lock().expect("no holder panics").retain(|(queued, _)| *queued != feed);
+        let mut waiting = self.waiting.lock().expect("no holder panics");
+        let before = waiting.len();
+        waiting.retain(|signal| signal.feed != feed);
+        let forgotten = i64::try_from(before - waiting.len()).unwrap_or(0);
+        self.metrics.outbox_depth.dec_by(forgotten);
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let waiting = self.waiting.get_mut().map_or(0, |waiting| waiting.len());
+        self.metrics.outbox_depth.dec_by(i64::try_from(waiting).unwrap_or(0));
     }
 }
 
@@ -254,7 +310,7 @@ mod tests {
     }
 
     fn drain(outbox: &Outbox) -> Vec<(u64, u64)> {
-        seqs(&std::iter::from_fn(|| outbox.pop()).collect::<Vec<_>>())
+        seqs(&std::iter::from_fn(|| outbox.pop()).map(|waiting| waiting.frame).collect::<Vec<_>>())
     }
 
     #[test]

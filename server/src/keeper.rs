@@ -99,7 +99,10 @@ impl Keeper {
         let snapshot = Snapshot { market: self.market.clone(), feeds: self.hub.histories() };
         let path = self.path.clone();
         let writing = tokio::task::spawn_blocking(move || snapshot.write(&path));
-        writing.await.expect("writing does not panic")?;
+        let written = writing.await.expect("writing does not panic");
+        let outcome = if written.is_ok() { "saved" } else { "failed" };
+        self.hub.metrics().history_saves.inc(outcome);
+        written?;
         *saved = published;
         Ok(())
     }

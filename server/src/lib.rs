@@ -17,6 +17,8 @@ pub mod http;
 pub mod hub;
 mod keeper;
 pub mod market;
+pub mod metrics;
+pub mod ops;
 mod outbound;
 pub mod outcomes;
 pub mod pipeline;
@@ -24,6 +26,7 @@ pub mod refusal;
 pub mod router;
 mod snapshot;
 pub mod store;
+mod watchdog;
 pub mod ws;
 
 #[cfg(test)]
@@ -57,6 +60,7 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::keeper::Keeper;
 use crate::market::Opened;
+use crate::metrics::Metrics;
 use crate::pipeline::{Markets, Pipeline};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{REFRESH_LIFETIME_MS, RotationKey, Settings, Store, StoreError};
@@ -84,6 +88,7 @@ pub struct Gateway {
     app: Arc<App>,
     pipelines: Vec<Pipeline>,
     keeper: Option<Arc<Keeper>>,
+    ops: Option<TcpListener>,
     stop: watch::Sender<bool>,
 }
 
@@ -97,7 +102,14 @@ impl Gateway {
         let opened = open_market(&config).await?;
         let (stop, stopping) = watch::channel(false);
         let (app, pipelines, keeper) = build(config, opened, stopping).await?;
-        Ok(Self { app, pipelines, keeper, stop })
+        Ok(Self { app, pipelines, keeper, ops: None, stop })
+    }
+
+    /// The same, with a listener for operators: health, readiness, metrics.
+    #[must_use]
+    pub fn with_ops(mut self, listener: TcpListener) -> Self {
+        self.ops = Some(listener);
+        self
     }
 
     /// The markets that it has feeds of.
@@ -121,7 +133,7 @@ impl Gateway {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { app, pipelines, keeper, stop } = self;
+        let Self { app, pipelines, keeper, ops, stop } = self;
         let mut tasks = JoinSet::new();
         for pipeline in pipelines {
             tasks.spawn(pipeline.run());
@@ -129,6 +141,10 @@ impl Gateway {
         if let Some(keeper) = keeper.clone() {
             tasks.spawn(async move { keeper.run().await });
         }
+        if let Some(listener) = ops {
+            tasks.spawn(ops::serve(listener, Arc::clone(&app)));
+        }
+        watchdog::watch(&app.metrics);
         let issuers = Arc::clone(&app);
         tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
         let address = listener.local_addr().ok();
@@ -233,7 +249,8 @@ async fn build(
     }
     let symbols: Vec<Symbol> = opened.sources.iter().map(|source| source.symbol).collect();
     let feeds = symbols.iter().flat_map(|&symbol| Strategy::ALL.map(|strategy| Feed { symbol, strategy }));
-    let hub = Arc::new(Hub::new(feeds));
+    let metrics = Arc::<Metrics>::default();
+    let hub = Arc::new(Hub::counted_by(feeds, Arc::clone(&metrics)));
     let markets = Arc::new(Markets::new(opened.description, &symbols));
     for symbol in config.symbol.keys().filter(|symbol| !symbols.contains(symbol)) {
         tracing::warn!(%symbol, "there are settings for a market that is not tracked");
@@ -290,6 +307,8 @@ async fn build(
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
         hub,
         markets,
+        clock,
+        metrics,
         stopping,
         leaving: OnceLock::new(),
         started: Instant::now(),

@@ -46,6 +46,19 @@ pub struct Latest {
     pub signals: BTreeMap<Strategy, Signal>,
     /// What became of the signals before.
     pub outcomes: Outcomes,
+    /// When each strategy was evaluated last, in Unix milliseconds, and whether its data was too old then.
+    evaluated: BTreeMap<Strategy, (u64, bool)>,
+}
+
+/// How current a feed is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// The feed.
+    pub feed: Feed,
+    /// Time since it was evaluated, on the wall clock.
+    pub age: Duration,
+    /// Whether its market data is too old, or the next evaluation overdue.
+    pub stale: bool,
 }
 
 impl Markets {
@@ -54,6 +67,25 @@ impl Markets {
     pub fn new(description: String, symbols: &[Symbol]) -> Self {
         let by_symbol = symbols.iter().map(|symbol| (*symbol, Mutex::new(Latest::new()))).collect();
         Self { description, by_symbol }
+    }
+
+    /// How current every feed is. An evaluation may come `late` before it counts as overdue.
+    #[must_use]
+    pub fn freshness(&self, clock: MarketClock, late: Duration) -> Vec<Freshness> {
+        let now_ms = u64::try_from(clock.now_ms()).unwrap_or(0);
+        let mut feeds = Vec::new();
+        for (&symbol, latest) in &self.by_symbol {
+            let evaluated = latest.lock().expect("no holder panics").evaluated.clone();
+            for strategy in Strategy::ALL {
+                let (at_ms, old) = evaluated.get(&strategy).copied().unwrap_or((0, true));
+                let passed = |market_ms| Duration::from_millis(clock.wall_interval_ms(market_ms));
+                let age = passed(now_ms.saturating_sub(at_ms));
+                let stale = old || age > passed(strategy.interval_ms()) + late;
+                feeds.push(Freshness { feed: Feed { symbol, strategy }, age, stale });
+            }
+        }
+        feeds.sort_unstable_by_key(|freshness| freshness.feed);
+        feeds
     }
 
     /// The latest of `symbol`; none if it is not tracked. Held for a few lines only.
@@ -69,6 +101,7 @@ impl Latest {
             running: None,
             signals: BTreeMap::new(),
             outcomes: Outcomes::default(),
+            evaluated: BTreeMap::new(),
         }
     }
 
@@ -230,6 +263,7 @@ impl Pipeline {
 
     /// Says seldom enough what a bad source does all the time: the first, and then ever more.
     fn refused(&self, refusal: &Refusal) {
+        self.hub.metrics().market_refusals.inc(reason(refusal));
         let counts = self.engine.counts();
         let refused = counts.invalid + counts.jump + counts.gap;
         if refused.is_power_of_two() {
@@ -288,6 +322,7 @@ impl Pipeline {
                     .publish(feed, evaluation.time_ms, |prev| message(feed, evaluation.time_ms, prev, body));
             }
             if let Some(mut latest) = self.markets.latest(symbol) {
+                latest.evaluated.insert(evaluation.strategy, (evaluation.time_ms, evaluation.stale));
                 if evaluation.send {
                     let oldest = self.hub.oldest(Feed { symbol, strategy: evaluation.strategy });
                     latest.outcomes.forget_before(evaluation.strategy, oldest);
@@ -296,6 +331,15 @@ impl Pipeline {
                 latest.signals.insert(evaluation.strategy, evaluation.body);
             }
         }
+    }
+}
+
+/// Why an event was refused, in a word.
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Jump { .. } => "jump",
+        Refusal::Gap { .. } => "gap",
+        _ => "invalid",
     }
 }
 

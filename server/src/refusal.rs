@@ -93,6 +93,18 @@ impl Refusal {
         }
     }
 
+    /// For metrics: why, in a word or two.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::ForeignOrigin => "origin",
+            Self::NodeFull => "node_full",
+            Self::AmbiguousCredentials => "ambiguous_credentials",
+            Self::QueryToken => "query_token",
+            _ => self.code().as_str(),
+        }
+    }
+
     /// For people; existing clients match on some of these.
     #[must_use]
     pub fn text(&self) -> String {

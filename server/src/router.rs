@@ -11,7 +11,7 @@ use axum::routing::{any, get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
-use crate::{auth, dashboard, http, ws};
+use crate::{auth, dashboard, http, ops, ws};
 
 /// Largest request body, in bytes: a sign-in message and its signature are far below it.
 const BODY_MAX_BYTES: usize = 16 * 1_024;
@@ -28,6 +28,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/ws/stats", get(http::stats))
         .route("/ws/{user_id}", get(ws::upgrade::one_user))
         .route("/health", get(http::health))
+        .route("/ready", get(ops::ready))
         .route("/api/auth/challenge", post(auth::http::challenge))
         .route("/api/auth/verify", post(auth::http::verify))
         .route("/api/auth/refresh", post(auth::http::refresh))

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod command_line;
+mod deploy;
 mod follow;
 mod fuzz_corpus;
 mod handshake;
@@ -9,6 +10,7 @@ mod http;
 mod identity;
 mod limits;
 mod live_market;
+mod metrics;
 mod places;
 mod restart;
 mod signals;

@@ -240,7 +240,8 @@ impl Engine {
             let speaks = at_close || strategy == Strategy::Scalp;
             if speaks && self.strategies.contains(&strategy) {
                 let (body, send) = self.signal(strategy, &moment);
-                self.say(Evaluation { strategy, time_ms, body, send });
+                let stale = moment.stale_seconds.is_some();
+                self.say(Evaluation { strategy, time_ms, body, send, stale });
             }
         }
     }

@@ -18,6 +18,8 @@ pub struct Evaluation {
     /// Whether followers are told. `scalp` and `momentum` always; `range_trading` while LONG or SHORT, and when
     /// its state changes.
     pub send: bool,
+    /// Whether the market data was too old to say anything.
+    pub stale: bool,
 }
 
 /// The body of a signal message.

@@ -86,6 +86,8 @@ fn template(secret: &Secret) -> String {
 
 [server]
 # listen = "127.0.0.1:8080"
+# For operators: /health, /ready and /metrics. Left out: this address, or a free port where it is taken.
+# ops_listen = "127.0.0.1:8081"
 # The address that users open; it appears in what wallets sign.
 # public_url = "https://signals.example"
 # Other pages that may connect. There are no wildcards.

@@ -18,6 +18,9 @@ use crate::failure::{Exit, Failure};
 /// These write whole frames or headers at their finest level, and tokens are in them.
 const QUIET_LIBRARIES: [&str; 4] = ["tungstenite=info", "tokio_tungstenite=info", "hyper=info", "h2=info"];
 
+/// Where operators are answered, if nothing else is said.
+const OPS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8081);
+
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -28,6 +31,10 @@ pub(super) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+
+    /// Address for operators (/health, /ready, /metrics); 127.0.0.1:8081, or a free port where that is taken
+    #[arg(long, value_name = "ADDRESS")]
+    ops_listen: Option<SocketAddr>,
 
     /// Where market data comes from: sim, sim:SEED, replay:FILE[,FILE…] (kline CSV or recorded messages,
     /// plain or gzip), binance or binance:URL (live)
@@ -62,6 +69,9 @@ impl Serve {
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
+        if self.ops_listen.is_some() {
+            config.server.ops_listen = self.ops_listen;
+        }
         if let Some(market) = self.market {
             config.market.source = market;
         }
@@ -95,11 +105,13 @@ async fn serve(mut config: Config, file: Option<PathBuf>) -> Result<(), Failure>
     let address = listener.local_addr().unwrap_or(config.server.listen);
     // What wallets sign names the port that was found free.
     config.server.listen = address;
-    let warnings = config.warnings();
+    let mut warnings = config.warnings();
+    let ops = bind_ops(config.server.ops_listen, &mut warnings).await?;
+    let ops_address = ops.local_addr().ok();
     let limits = config.limits.clone();
     let gateway = Gateway::open(config).await?;
-    banner(&gateway, &limits, &warnings, file, address);
-    gateway.serve(listener, shutdown()).await
+    banner(&gateway, &limits, &warnings, file, address, ops_address);
+    gateway.with_ops(ops).serve(listener, shutdown()).await
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
@@ -125,6 +137,24 @@ async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
+/// The listener for operators. Where nobody chose its address, a gateway beside another one takes a free port.
+async fn bind_ops(listen: Option<SocketAddr>, warnings: &mut Vec<String>) -> Result<TcpListener, Failure> {
+    if let Some(listen) = listen {
+        return bind(listen).await;
+    }
+    match TcpListener::bind(SocketAddr::from(OPS_LISTEN)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => {
+            let free = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+            warnings.push(format!(
+                "127.0.0.1:{} is taken: operators are answered on a free port; choose one with --ops-listen",
+                OPS_LISTEN.1
+            ));
+            Ok(free)
+        }
+    }
+}
+
 /// What an operator wants to know at the start, on standard output: the log goes to standard error.
 fn banner(
     gateway: &Gateway,
@@ -132,6 +162,7 @@ fn banner(
     warnings: &[String],
     file: Option<PathBuf>,
     address: SocketAddr,
+    ops: Option<SocketAddr>,
 ) {
     let symbols: Vec<_> = gateway.symbols().iter().map(Symbol::as_str).collect();
     let strategies = Strategy::ALL.map(Strategy::as_str).join(", ");
@@ -152,6 +183,9 @@ fn banner(
     );
     for warning in warnings {
         text += &format!("warning        {warning}\n");
+    }
+    if let Some(ops) = ops {
+        text += &format!("operators      http://{ops}/metrics\n");
     }
     text += &format!("websocket      ws://{address}/ws\nopen           http://{address}/\n");
     // Nobody reads it when standard output is closed: that is no reason to stop.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tidegate_protocol::{CloseCode, Feed, ServerMessage};
+use tidegate_protocol::{CloseCode, ErrorCode, Feed, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
@@ -18,7 +18,8 @@ use crate::app::App;
 use crate::auth::Peer;
 use crate::auth::wallet::masked;
 use crate::clock::wall_ms;
-use crate::hub::Outbox;
+use crate::hub::{Outbox, Position};
+use crate::metrics::Open;
 use crate::refusal::Refusal;
 
 /// A connection that takes nothing for this long is closed with 1013.
@@ -76,6 +77,7 @@ pub struct Connection<S> {
     started: Instant,
     stopping: watch::Receiver<bool>,
     asked_to_leave: bool,
+    _open: Open,
 }
 
 /// What a connection waits for.
@@ -136,16 +138,19 @@ where
         let chance = getrandom::u32().unwrap_or_default();
         let session = Session::new(admission.session_id, admission.kind, rules, app.now_ms(), chance);
         let stopping = app.stopping.clone();
+        let open = app.metrics.open(admission.kind.as_str());
+        let outbox = Arc::new(Outbox::counted_by(Arc::clone(&app.metrics)));
         Self {
             app,
             socket,
             session,
             admission,
-            outbox: Arc::default(),
+            outbox,
             followed: Vec::new(),
             started: Instant::now(),
             stopping,
             asked_to_leave: false,
+            _open: open,
         }
     }
 
@@ -214,7 +219,10 @@ where
             self.admission.pulse.beat();
         }
         let actions = match incoming {
-            Some(Ok(Message::Text(text))) => self.session.handle_text(&text, now_ms, wall_ms()),
+            Some(Ok(Message::Text(text))) => {
+                self.app.metrics.messages_received.inc();
+                self.session.handle_text(&text, now_ms, wall_ms())
+            }
             Some(Ok(Message::Binary(_))) => self.session.handle_fault(&Refusal::Binary),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
                 self.session.handle_control(now_ms);
@@ -269,20 +277,41 @@ where
                 self.followed.push(*feed);
             }
             let backlog = self.app.hub.follow(*feed, *position, &self.outbox);
+            if matches!(position, Position::Since(_)) {
+                self.app.metrics.resumes.inc(if backlog.recovered { "recovered" } else { "lost" });
+            }
             recovered.push(backlog.recovered);
             frames.extend(backlog.frames);
         }
         let reply = self.session.subscribed(&following, &recovered);
         self.send(&reply).await?;
+        self.app.metrics.messages_sent.inc_by("signal", frames.len() as u64);
         self.write(frames.into_iter().map(Message::Text)).await
     }
 
     async fn deliver(&mut self) -> Step {
+        let mut written = Vec::new();
         let outbox = Arc::clone(&self.outbox);
-        self.write(std::iter::from_fn(|| outbox.pop()).map(Message::Text)).await
+        let next = || {
+            let signal = outbox.pop()?;
+            written.push((signal.feed.strategy, signal.published));
+            Some(Message::Text(signal.frame))
+        };
+        self.write(std::iter::from_fn(next)).await?;
+        let metrics = &self.app.metrics;
+        written.iter().for_each(|(strategy, published)| metrics.delivered(*strategy, published.elapsed()));
+        metrics.messages_sent.inc_by("signal", written.len() as u64);
+        Ok(())
     }
 
     async fn send(&mut self, message: &ServerMessage) -> Step {
+        self.app.metrics.messages_sent.inc("message");
+        if let ServerMessage::Error(error) = message {
+            self.app.metrics.errors.inc(error.payload.code.as_str());
+            if error.payload.code == ErrorCode::RateLimited {
+                self.app.metrics.rate_limit_hits.inc();
+            }
+        }
         self.write([Message::Text(Utf8Bytes::from(message.to_json()))]).await
     }
 
@@ -302,6 +331,7 @@ where
             }
             Ok(Err(_)) => Err(Ended),
             Err(_) => {
+                self.app.metrics.slow_reader_closes.inc();
                 let actions = self.session.handle_too_slow();
                 match actions.into_iter().next() {
                     Some(Action::Close(code, reason)) => Err(self.close(code, reason).await),
@@ -314,6 +344,7 @@ where
     /// Sends the close frame and waits a moment for the peer's: otherwise a reset may overtake the code.
     async fn close(&mut self, code: CloseCode, reason: &'static str) -> Ended {
         tracing::info!(session = %self.session.id(), code = code.0, reason, "closing");
+        self.app.metrics.closes.inc(code.0.to_string());
         let frame = CloseFrame { code: code.0, reason: Utf8Bytes::from_static(reason) };
         let socket = &mut self.socket;
         let _ = timeout(CLOSE_LINGER, async {
@@ -332,6 +363,7 @@ where
                 tracing::info!(session = %self.session.id(), user, "authenticated");
             }
             Err(refusal) => {
+                self.app.metrics.authentication_failures.inc(refusal.label());
                 tracing::warn!(session = %self.session.id(), code = %Refusal::code(refusal), "authentication refused");
             }
         }

@@ -57,6 +57,17 @@ pub enum ClientKind {
     V1,
 }
 
+impl ClientKind {
+    /// For metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::V1 => "v1",
+        }
+    }
+}
+
 /// What the connection is to do, in this order.
 #[derive(Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "made and performed at once, never stored in bulk")]

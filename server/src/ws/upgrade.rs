@@ -71,7 +71,10 @@ async fn handshake(
 ) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade.protocols([SUBPROTOCOL]),
-        Err(rejection) => return rejection.into_response(),
+        Err(rejection) => {
+            app.metrics.handshake_refusals.inc("malformed");
+            return rejection.into_response();
+        }
     };
     let kind = if upgrade.selected_protocol().is_some() { ClientKind::V1 } else { ClientKind::Plain };
     let peer = Peer::new(peer, headers);
@@ -79,11 +82,12 @@ async fn handshake(
     if origin == Origin::Refused {
         let origin = headers.get(ORIGIN).map(|origin| shortened(&String::from_utf8_lossy(origin.as_bytes())));
         tracing::warn!(origin, "a page that is not on the list of origins tried to connect");
+        app.metrics.refused(&Refusal::ForeignOrigin);
         app.audit.record(peer.refused(EventKind::OriginRefused, &origin.unwrap_or_default()));
         return ApiError::from(Refusal::ForeignOrigin).into_response();
     }
     let Ok(place) = Arc::clone(&app.connections).try_acquire_owned() else {
-        return refused(&Refusal::NodeFull);
+        return refused(&app, &Refusal::NodeFull);
     };
     let mut admission = Admission::new(Uuid::now_v7(), kind, peer, only_user, place);
     let verdict = match Credentials::read(headers, query, origin, app.config.auth.query_tokens) {
@@ -93,15 +97,21 @@ async fn handshake(
             Some(admission.admit(&app, &token, session).await)
         }
         Err(Refusal::ForeignOrigin) => return ApiError::from(Refusal::ForeignOrigin).into_response(),
-        Err(refusal @ (Refusal::AmbiguousCredentials | Refusal::QueryToken)) => return refused(&refusal),
+        Err(refusal @ (Refusal::AmbiguousCredentials | Refusal::QueryToken)) => {
+            return refused(&app, &refusal);
+        }
         Err(refusal) => Some(Err(refusal)),
     };
     match &verdict {
         // A browser cannot see the status of a refused upgrade: a v1 client is told after it.
-        Some(Err(refusal)) if kind == ClientKind::Plain => return refused(refusal),
+        Some(Err(refusal)) if kind == ClientKind::Plain => {
+            app.metrics.authentication_failures.inc(refusal.label());
+            return refused(&app, refusal);
+        }
         _ => {}
     }
     let max_message_bytes = CODEC_MESSAGE_MAX_BYTES.max(app.config.limits.max_message_bytes as usize);
+    app.metrics.upgrades.inc();
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -230,7 +240,13 @@ impl Admission {
         let place = |replaces| {
             app.permits.acquire(&identity.user_id, self.applicant(identity), replaces, app.now_ms())
         };
+        if replaces.is_some() {
+            app.metrics.reconnects.inc();
+        }
         if let Ok(permit) = place(replaces) {
+            if permit.took_over() {
+                app.metrics.takeovers.inc("session");
+            }
             return Ok(permit);
         }
         let pulses = app.permits.pulses(&identity.user_id);
@@ -238,6 +254,7 @@ impl Admission {
         for ((session, _), _) in pulses.iter().zip(answers).filter(|(_, answered)| !answered) {
             // Somebody else may have been faster.
             if let Ok(permit) = place(Some(*session)) {
+                app.metrics.takeovers.inc("probe");
                 return Ok(permit);
             }
         }
@@ -257,7 +274,8 @@ impl Admission {
 }
 
 /// A refused upgrade. The body is plain text: existing clients match on it.
-fn refused(refusal: &Refusal) -> Response {
+fn refused(app: &App, refusal: &Refusal) -> Response {
+    app.metrics.refused(refusal);
     tracing::info!(code = %refusal.code(), "a WebSocket handshake was refused");
     let text = match refusal {
         Refusal::TokenExpired => Refusal::InvalidToken.text(),

@@ -56,6 +56,15 @@ impl Gateway {
     }
 
     pub async fn on(address: SocketAddr, config: Config) -> Self {
+        Self::run(address, config, None).await
+    }
+
+    /// With a listener for operators.
+    pub async fn observed(config: Config, ops: TcpListener) -> Self {
+        Self::run("127.0.0.1:0".parse().unwrap(), config, Some(ops)).await
+    }
+
+    async fn run(address: SocketAddr, config: Config, ops: Option<TcpListener>) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -63,7 +72,12 @@ impl Gateway {
             let _ = stopped.await;
         };
         let task = tokio::spawn(async move {
-            tidegate_server::run(config, listener, shutdown).await.expect("the gateway runs");
+            let gateway = tidegate_server::Gateway::open(config).await.expect("the gateway opens");
+            let gateway = match ops {
+                Some(ops) => gateway.with_ops(ops),
+                None => gateway,
+            };
+            gateway.serve(listener, shutdown).await.expect("the gateway runs");
         });
         let gateway = Self { address, stop, task };
         gateway.get("/health").await;
