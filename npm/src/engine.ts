@@ -82,9 +82,6 @@ export interface EngineOptions {
   lingerMs: number;
 }
 
-/** Their names in a report. */
-const VERDICTS = Object.keys(Verdict);
-
 /** How long the core collects changes into one message, in milliseconds: `Options::new` in `client-core`. */
 const COALESCE_MS = 25;
 
@@ -450,11 +447,11 @@ export class Engine {
   #judge(socket: number, handle: number, { seq, prev }: SignalMessage, date: number): number {
     if (!this.#core || isResetting()) return Verdict.drop;
     const now = this.#clock.at(date);
-    const words = [Math.floor(now), '> signal', socket, handle, seq, prev];
-    this.#recorder?.note(words);
+    const recorder = this.#recorder as Recorder;
+    const noted = recorder.signal(now, socket, handle, seq, prev);
     try {
       const verdict = this.#core.signal(socket, handle, seq, prev, now);
-      words.push(VERDICTS[verdict] ?? '');
+      recorder.verdict(noted, verdict);
       return verdict;
     } catch (error) {
       return trapped(error) ?? Verdict.drop;
