@@ -50,9 +50,18 @@ describe.skipIf(!executablePath)('tabs', () => {
 
   test('eight tabs of one user use one connection, one subscription and one token', async () => {
     const pages = await tabs(8);
+    const spy = `tidegate.tabs.1 ${gateway.url} alice`;
+    await pages[7]?.evaluate(`{
+      globalThis.heard = [];
+      new BroadcastChannel('${spy}').onmessage = ({ data }) => heard.push(JSON.stringify(data));
+      0;
+    }`);
     gateway.next();
     gateway.next();
     await whole(pages, gateway);
+    const heard = (await pages[7]?.evaluate('heard')) as string[];
+    expect(heard.length).toBeGreaterThan(1);
+    expect(heard.join(), 'no secret crosses the channel').not.toMatch(/token-|session-/);
     expect([gateway.connections, gateway.open]).toEqual([1, 1]);
     expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
     const tokens = await Promise.all(pages.map((page) => page.evaluate('tokens()')));

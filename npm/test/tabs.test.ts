@@ -211,7 +211,7 @@ describe('tabs of one user', () => {
   test('do not listen to what they do not understand', async () => {
     const tabs = await open(2);
     tabs[0]?.post({ kind: 'novelty', of: 'a newer page' } as never);
-    tabs[0]?.post({ kind: 'feeds', feeds: [], more: true } as never);
+    tabs[1]?.post({ kind: 'ask', what: 'disconnect', more: true } as never);
     await publish(1);
     for (const tab of tabs) expect(tab.seen).toEqual(all());
   });

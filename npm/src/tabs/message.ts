@@ -37,7 +37,7 @@ export type Said =
   /** From a follower: all that it wants. `missed`: and it noticed that it missed something. */
   | { kind: 'want'; visible: boolean; feeds: Want[]; missed: boolean }
   /** From the leader. */
-  | { kind: 'feeds'; feeds: FeedState[] }
+  | { kind: 'feed'; state: FeedState }
   /** From the leader: to everybody, or what one tab missed. */
   | { kind: 'signal'; signal: SignalMessage; verdict: number; dueAt: number | null; to: string }
   /** From a follower, whose user wants something done at the connection. */

@@ -10,18 +10,15 @@ import type { Glue } from '../module.js';
 import type { ServerMessage, SignalMessage, Strategy } from '../protocol.js';
 import type { ConnectionState, GetToken } from '../types.js';
 import { type Action, Election } from './election.js';
+import { type FollowedEngine, Followers } from './followers.js';
 import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
 import type { Rim } from './rim.js';
 
 /** What of the engine is used here. */
-export interface SharedEngine {
+export interface SharedEngine extends FollowedEngine {
   readonly started: boolean;
   start(glue: Glue): void;
   input(input: CoreInput): void;
-  subscribe(strategy: Strategy, symbol: string): Feed;
-  release(feed: Feed): void;
-  held(feed: Feed, seq: number): void;
-  find(strategy: Strategy, symbol: string): Feed | undefined;
   feeds(): Iterable<Feed>;
   dueInMs(feed: Feed): number | undefined;
   dropConnection(): void;
@@ -59,10 +56,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   readonly #election: Election;
   readonly #listener: SharedListener;
   readonly #options: SharedOptions;
-  /** What each follower wants, where this tab leads. */
-  readonly #tabs = new Map<string, Set<Feed>>();
-  /** Followers that were asked for a sign of life and have given none. */
-  #silent = new Set<string>();
+  readonly #followers: Followers;
   #group = '';
   /** Who the gateway says that the group's user is. */
   #user = '';
@@ -84,6 +78,8 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#off = !options.rim;
     this.#election = new Election(options.rim?.id ?? '', Math.random() * 300);
     this.engine = engine((request) => this.#token(request), this);
+    const say = (said: Said) => this.#say(said);
+    this.#followers = new Followers(this.engine, say, (feed) => this.dueAt(feed));
   }
 
   /** Whether another tab holds the connection. */
@@ -164,13 +160,13 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     // What is no feed at all is refused here, and no leader ever hears of it.
     if (this.follows && code !== 'invalid_feed') return;
     this.#setFeed(feed, status, code);
-    if (this.#tabs.size > 0) this.#say({ kind: 'feeds', feeds: [this.#stateOf(feed)] });
+    this.#followers.tellFeed(feed);
   }
 
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
     if (verdict !== Verdict.backfill) this.#remember(feed, signal);
     if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
-    if (this.#tabs.size > 0) this.#pass(feed, signal, verdict, '');
+    this.#followers.pass(feed, signal, verdict);
   }
 
   onControl(message: ServerMessage): void {
@@ -231,15 +227,18 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (message.kind === 'lead') this.#onLead(message);
     else if (message.kind === 'bye') {
       this.#election.heardBye(from);
-      this.#forget(from);
+      this.#followers.forget(from);
     } else if (message.kind === 'want') {
       this.#election.heardFollower(from, message.visible);
-      if (this.#election.role === 'leader') this.#onWant(message);
+      if (this.#election.role !== 'leader') return;
+      // First of all who leads: it may not know yet, and hears only the leader.
+      this.#tell();
+      this.#followers.want(message);
     } else if (message.kind === 'ask') {
       if (this.#election.role === 'leader') this.#onAsk(message.what);
     } else if (from === this.#election.leader && this.follows) {
       this.#election.heard(this.#now());
-      if (message.kind === 'feeds') for (const state of message.feeds) this.#onFeedState(state);
+      if (message.kind === 'feed') this.#onFeedState(message.state);
       if (message.kind === 'signal' && (message.to === '' || message.to === this.#rim?.id)) this.#onPassed(message);
     }
   }
@@ -254,46 +253,10 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (roll) this.#announce();
   }
 
-  /** A follower's wishes: a reference of its own for each feed, and what it missed. */
-  #onWant({ from, feeds, missed }: TabMessage & { kind: 'want' }): void {
-    const wanted = new Set<Feed>();
-    const had = this.#tabs.get(from) ?? new Set<Feed>();
-    const fresh: [Feed, number][] = [];
-    for (const [strategy, symbol, last] of feeds) {
-      const known = this.engine.find(strategy, symbol);
-      const held = known !== undefined && had.delete(known);
-      const feed = held ? known : this.engine.subscribe(strategy, symbol);
-      wanted.add(feed);
-      if (!held || missed) fresh.push([feed, last]);
-    }
-    for (const feed of had) this.engine.release(feed);
-    this.#tabs.set(from, wanted);
-    this.#silent.delete(from);
-    // First of all who leads: it may not know yet, and hears only the leader.
-    this.#tell();
-    if (fresh.length === 0) return;
-    this.#say({ kind: 'feeds', feeds: fresh.map(([feed]) => this.#stateOf(feed)) });
-    for (const [feed, last] of fresh) this.#catchUp(feed, last, from, missed);
-  }
-
-  /** What a follower that holds a feed up to `last` has not seen; without any, the latest, as the gateway does. */
-  #catchUp(feed: Feed, last: number, to: string, missed: boolean): void {
-    const { recent } = feed;
-    const next = recent.findIndex(({ prev }) => prev === last);
-    if (last === 0) this.#replay(feed, recent.slice(-1), to);
-    else if (feed.last === 0) feed.last = last;
-    else if (next >= 0) this.#replay(feed, recent.slice(next), to);
-    else if (missed && last < feed.last) {
-      const newer = recent.filter(({ seq }) => seq > last);
-      this.#replay(feed, newer, to, Verdict.gap);
-    }
-    // Before what we remember: the gateway may still have it. What we have not seen ourselves comes anyway.
-    if (next < 0 && last <= feed.last) this.engine.held(feed, last);
-  }
-
   #onAsk(what: 'connect' | 'new_token' | 'drop'): void {
     if (what === 'drop') this.engine.dropConnection();
-    else this.engine.input(what);
+    // Nothing else: what a newer page may ask is not known here.
+    else if (what === 'connect' || what === 'new_token') this.engine.input(what);
   }
 
   #onFeedState([strategy, symbol, status, code, dueAt]: FeedState): void {
@@ -345,7 +308,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     else if (action === 'follow') this.#follow();
     else {
       if (action === 'bye') this.#say({ kind: 'bye' });
-      this.#abandonTabs();
+      this.#followers.abandon();
       rim?.close();
       if (action === 'alone') this.#lead();
     }
@@ -363,7 +326,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   }
 
   #follow(): void {
-    this.#abandonTabs();
+    this.#followers.abandon();
     this.engine.input('disconnect');
     this.#decided();
   }
@@ -436,9 +399,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#beats += 1;
     const roll = this.#beats % ROLL_BEATS === 0;
     this.#tell(roll);
-    if (!roll) return;
-    for (const tab of this.#silent) this.#forget(tab);
-    this.#silent = new Set(this.#tabs.keys());
+    if (roll) this.#followers.roll();
   }
 
   #tell(roll = false): void {
@@ -462,23 +423,10 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     });
   }
 
-  #forget(tab: string): void {
-    for (const feed of this.#tabs.get(tab) ?? []) this.engine.release(feed);
-    this.#tabs.delete(tab);
-  }
-
-  #abandonTabs(): void {
-    for (const tab of [...this.#tabs.keys()]) this.#forget(tab);
-  }
-
   #setFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
     feed.status = status;
     feed.code = code;
     if (feed.here >= 0) this.#listener.onFeed(feed, status, code);
-  }
-
-  #stateOf(feed: Feed): FeedState {
-    return [feed.strategy, feed.symbol, feed.status, feed.code, this.dueAt(feed)];
   }
 
   #remember(feed: Feed, signal: SignalMessage): void {
@@ -487,14 +435,6 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     feed.recent.push(signal);
     // Not one by one: that would move all of them with every signal.
     if (feed.recent.length > 2 * RECENT) feed.recent.splice(0, RECENT);
-  }
-
-  #pass(feed: Feed, signal: SignalMessage, verdict: number, to: string): void {
-    this.#say({ kind: 'signal', signal, verdict, dueAt: this.dueAt(feed), to });
-  }
-
-  #replay(feed: Feed, signals: SignalMessage[], to: string, first: number = Verdict.deliver): void {
-    for (const [index, signal] of signals.entries()) this.#pass(feed, signal, index ? Verdict.deliver : first, to);
   }
 }
 
