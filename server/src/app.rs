@@ -16,6 +16,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::pipeline::Markets;
 use crate::store::Store;
+use crate::transport::Visitors;
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
 use crate::ws::session::Spread;
@@ -41,6 +42,8 @@ pub struct App {
     pub revocations: Revocations,
     /// Connections per user.
     pub permits: Permits,
+    /// Who is at the door, by network.
+    pub visitors: Visitors,
     /// Connections of this node: each holds one permit.
     pub connections: Arc<Semaphore>,
     /// Feeds and who follows them.

@@ -26,6 +26,7 @@ use crate::auth::siwe;
 use crate::failure::Failure;
 use crate::market::Choice;
 use crate::market::binance::{MARKET_WS_URL, REST_URL};
+use crate::transport::Network;
 
 /// Environment variables that start with this are settings: `TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3`.
 const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
@@ -85,6 +86,38 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Pages that may connect besides the gateway's own, as browsers write them: `https://app.example`.
     pub allowed_origins: Vec<String>,
+    /// The names by which the gateway may be addressed, with or without port. Empty: any.
+    pub allowed_hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses and ranges such as `10.0.0.0/8`.
+    pub trusted_proxies: Vec<Network>,
+    /// Certificate and key. Without them a proxy in front encrypts, or nobody.
+    pub tls: TlsConfig,
+}
+
+impl ServerConfig {
+    /// How its addresses begin.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_on() { "https" } else { "http" }
+    }
+}
+
+/// What TLS needs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and those between it and its authority, PEM. Empty: no TLS.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+impl TlsConfig {
+    /// Whether the gateway is to encrypt.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.cert_file.as_os_str().is_empty()
+    }
 }
 
 impl Default for ServerConfig {
@@ -94,6 +127,9 @@ impl Default for ServerConfig {
             ops_listen: None,
             public_url: String::new(),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -188,6 +224,12 @@ pub struct LimitsConfig {
     pub auth_timeout_seconds: u32,
     /// Connections that the node holds.
     pub connections_per_node: u32,
+    /// Connections on which nobody has signed in that an address (a /64 of IPv6) may hold.
+    pub unauthenticated_connections_per_ip: u32,
+    /// Connections that it may open in a minute.
+    pub new_connections_per_ip: u32,
+    /// Sockets that it may hold for requests: WebSockets do not count.
+    pub http_connections_per_ip: u32,
 }
 
 impl Default for LimitsConfig {
@@ -199,6 +241,9 @@ impl Default for LimitsConfig {
             max_message_bytes: DEFAULT_LIMITS.max_message_bytes,
             auth_timeout_seconds: 5,
             connections_per_node: 20_000,
+            unauthenticated_connections_per_ip: 20,
+            new_connections_per_ip: 60,
+            http_connections_per_ip: 500,
         }
     }
 }
@@ -332,6 +377,21 @@ impl Config {
     /// The first rule that is broken.
     pub fn check(&self) -> Result<(), Failure> {
         self.check_public_address()?;
+        if self.server.tls.is_on() && cfg!(not(feature = "tls")) {
+            return Err(Failure::configuration(
+                "TG-TLS-003",
+                "this build of the gateway cannot encrypt",
+                "build it with the feature `tls`, or leave server.tls out and put a proxy in front",
+            ));
+        }
+        let tls = &self.server.tls;
+        if tls.is_on() == tls.key_file.as_os_str().is_empty() {
+            return Err(Failure::configuration(
+                "TG-TLS-002",
+                "server.tls needs a certificate and its key",
+                "set both server.tls.cert_file and server.tls.key_file, or neither",
+            ));
+        }
         self.auth.check_secrets()?;
         self.auth.check_keys()?;
         if !(1..=15).contains(&self.auth.access_token_minutes) {
@@ -376,6 +436,9 @@ impl Config {
             ("max_message_bytes", self.limits.max_message_bytes),
             ("auth_timeout_seconds", self.limits.auth_timeout_seconds),
             ("connections_per_node", self.limits.connections_per_node),
+            ("unauthenticated_connections_per_ip", self.limits.unauthenticated_connections_per_ip),
+            ("new_connections_per_ip", self.limits.new_connections_per_ip),
+            ("http_connections_per_ip", self.limits.http_connections_per_ip),
         ];
         match limits.into_iter().find(|(_, value)| *value == 0) {
             None => Ok(()),
@@ -424,7 +487,8 @@ impl Config {
         let listen = self.server.listen;
         if !listen.ip().is_loopback() && self.server.public_url.is_empty() {
             warnings.push(format!(
-                "server.public_url is not set: wallets are shown http://{listen} as the page that they sign in to"
+                "server.public_url is not set: wallets are shown {}://{listen} as the page that they sign in to",
+                self.server.scheme()
             ));
         }
         warnings

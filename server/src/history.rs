@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use tidegate_protocol::HISTORY_PER_FEED;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Signals that are packed together. More would pack better, and would leave more of them unpacked meanwhile.
 pub(crate) const BLOCK: usize = 16;

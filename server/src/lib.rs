@@ -26,6 +26,7 @@ pub mod refusal;
 pub mod router;
 mod snapshot;
 pub mod store;
+pub mod transport;
 mod watchdog;
 pub mod ws;
 
@@ -36,7 +37,6 @@ mod testing;
 
 use std::future::Future;
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -64,6 +64,7 @@ use crate::metrics::Metrics;
 use crate::pipeline::{Markets, Pipeline};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{REFRESH_LIFETIME_MS, RotationKey, Settings, Store, StoreError};
+use crate::transport::{Front, Listener, Visitors};
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
 
@@ -76,7 +77,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// A configuration that cannot be used, or a market that cannot be opened.
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    listener: impl Listener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
     Gateway::open(config).await?.serve(listener, shutdown).await
@@ -127,10 +128,10 @@ impl Gateway {
     /// Serves until `shutdown` completes, then asks every connection to leave.
     ///
     /// # Errors
-    /// A listener that fails.
+    /// A certificate that cannot be used.
     pub async fn serve(
         self,
-        listener: TcpListener,
+        listener: impl Listener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
         let Self { app, pipelines, keeper, ops, stop } = self;
@@ -147,28 +148,23 @@ impl Gateway {
         watchdog::watch(&app.metrics);
         let issuers = Arc::clone(&app);
         tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
-        let address = listener.local_addr().ok();
-        tracing::info!(address = address.map(tracing::field::display), "ready");
-        let router = router::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-        let stopping = app.stopping.clone();
-        let stopped = async move {
-            shutdown.await;
-            tracing::info!("stopping: connections are asked to leave");
-            let _ = stop.send(true);
-        };
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
-        // An idle keep-alive connection would hold the graceful end up for ever; one that was upgraded would not
-        // hold it up at all.
-        let mut drained = std::pin::pin!(drained(&app, stopping));
-        tokio::select! {
-            served = serving.into_future() => {
-                served.map_err(|error| {
-                    Failure::environment("TG-NET-002", format!("the listener failed: {error}"), "see the log above")
-                })?;
-                drained.await;
-            }
-            () = &mut drained => {}
-        }
+        let router = router::router(Arc::clone(&app));
+        let front = Front::new(
+            &app.config,
+            router,
+            app.visitors.clone(),
+            Arc::clone(&app.metrics),
+            app.stopping.clone(),
+        )?;
+        let front = Arc::new(front);
+        tracing::info!("ready");
+        let accepting = tokio::spawn(Arc::clone(&front).serve(listener));
+        shutdown.await;
+        tracing::info!("stopping: connections are asked to leave");
+        let _ = stop.send(true);
+        // The port is free for the next one from here on.
+        let _ = accepting.await;
+        let _ = tokio::time::timeout(DRAIN, front.emptied()).await;
         if let Some(keeper) = keeper
             && let Err(error) = keeper.save().await
         {
@@ -299,11 +295,16 @@ async fn build(
         }),
         tokens: Tokens::open(auth)?,
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
-        origins: Origins::new(&config.server.allowed_origins, &config.server.public_url),
+        origins: Origins::new(
+            &config.server.allowed_origins,
+            &config.server.public_url,
+            config.server.scheme(),
+        ),
         store,
         audit,
         revocations: Revocations::new((i64::from(auth.access_token_minutes) * 60 + 5) * 1_000),
         permits: Permits::new(config.limits.connections_per_user, config.limits.messages_per_minute),
+        visitors: Visitors::new(&config.limits),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
         hub,
         markets,
@@ -315,13 +316,4 @@ async fn build(
         config,
     };
     Ok((Arc::new(app), pipelines, keeper))
-}
-
-/// Completes when the gateway is stopping and every connection has left, or has had long enough to.
-async fn drained(app: &App, mut stopping: watch::Receiver<bool>) {
-    if stopping.wait_for(|stopping| *stopping).await.is_err() {
-        return std::future::pending().await;
-    }
-    let all = app.config.limits.connections_per_node;
-    let _ = tokio::time::timeout(DRAIN, app.connections.acquire_many(all)).await;
 }

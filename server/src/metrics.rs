@@ -84,6 +84,12 @@ pub struct Metrics {
     pub upgrades: Counter,
     /// Requests that were not upgraded, by reason.
     pub handshake_refusals: By,
+    /// Sockets that got no further than the door, by reason: the node or their network has too many.
+    pub sockets_turned_away: By,
+    /// Requests that were refused before anybody looked at what they ask for, by status.
+    pub requests_refused: By,
+    /// How often the listener could not accept, for want of file descriptors for example.
+    pub accept_failures: Counter,
     /// Tokens that were refused, by reason, at the handshake and later.
     pub authentication_failures: By,
     /// Messages of clients.
@@ -138,8 +144,11 @@ impl Default for Metrics {
             upgrades: Counter::default(),
             handshake_refusals: By::new(
                 "reason",
-                &["invalid_token", "connection_limit", "origin", "node_full", "malformed"],
+                &["invalid_token", "connection_limit", "origin", "node_full", "crowded", "malformed"],
             ),
+            sockets_turned_away: By::new("reason", &["node_full", "crowded"]),
+            requests_refused: By::new("status", &["400", "408", "413", "414", "421", "431"]),
+            accept_failures: Counter::default(),
             authentication_failures: By::new("reason", &["invalid_token", "token_expired"]),
             messages_received: Counter::default(),
             messages_sent: By::new("kind", &["signal", "message"]),
@@ -241,6 +250,21 @@ impl Metrics {
             "authentication_failures",
             "Tokens that were refused, by reason",
             self.authentication_failures.counters.clone(),
+        );
+        to.register(
+            "sockets_turned_away",
+            "Sockets that were closed at once, by reason",
+            self.sockets_turned_away.counters.clone(),
+        );
+        to.register(
+            "requests_refused",
+            "Requests that were refused for their form, by status",
+            self.requests_refused.counters.clone(),
+        );
+        to.register(
+            "accept_failures",
+            "Times that the listener could not accept",
+            self.accept_failures.clone(),
         );
         to.register("reconnects", "Connections that named an earlier one", self.reconnects.clone());
         to.register(

@@ -32,6 +32,17 @@ pub enum Refusal {
     ConnectionLimit(u32),
     /// The node has as many connections as it holds.
     NodeFull,
+    /// The network has as many connections before signing in as it may have, or opened too many in the last minute.
+    Crowded {
+        /// When trying again can help.
+        retry_after_ms: u64,
+    },
+    /// More than so many bytes before signing in.
+    TooMuchUnauthenticated(u32),
+    /// A message that began and did not end in time.
+    Unfinished,
+    /// Something is broken here.
+    Internal,
     /// More than so many messages in a minute.
     RateLimited {
         /// The limit.
@@ -80,16 +91,16 @@ impl Refusal {
             Self::IdentityMismatch => ErrorCode::IdentityMismatch,
             Self::ForeignPath | Self::ForeignOrigin | Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::ConnectionLimit(_) => ErrorCode::ConnectionLimit,
-            Self::RateLimited { .. } | Self::Flooding => ErrorCode::RateLimited,
+            Self::RateLimited { .. } | Self::Flooding | Self::Crowded { .. } => ErrorCode::RateLimited,
             Self::SubscriptionLimit(_) => ErrorCode::SubscriptionLimit,
             Self::UnknownSymbol { .. } => ErrorCode::UnknownSymbol,
             Self::UnknownStrategy(_) => ErrorCode::UnknownStrategy,
             Self::NotSubscribed(_) => ErrorCode::NotSubscribed,
-            Self::InvalidMessage(_) | Self::Binary | Self::NotUtf8 | Self::BrokenFrame => {
+            Self::InvalidMessage(_) | Self::Binary | Self::NotUtf8 | Self::BrokenFrame | Self::Unfinished => {
                 ErrorCode::InvalidMessage
             }
-            Self::MessageTooLarge(_) => ErrorCode::MessageTooLarge,
-            Self::NodeFull | Self::TooSlow => ErrorCode::Internal,
+            Self::MessageTooLarge(_) | Self::TooMuchUnauthenticated(_) => ErrorCode::MessageTooLarge,
+            Self::NodeFull | Self::TooSlow | Self::Internal => ErrorCode::Internal,
         }
     }
 
@@ -101,6 +112,7 @@ impl Refusal {
             Self::NodeFull => "node_full",
             Self::AmbiguousCredentials => "ambiguous_credentials",
             Self::QueryToken => "query_token",
+            Self::Crowded { .. } => "crowded",
             _ => self.code().as_str(),
         }
     }
@@ -128,6 +140,15 @@ impl Refusal {
             Self::ConnectionLimit(limit) => {
                 format!("Connection limit exceeded: maximum {limit} connections per user")
             }
+            Self::Crowded { retry_after_ms } => format!(
+                "Too many connections from your network: try again in {} s",
+                retry_after_ms.div_ceil(1_000)
+            ),
+            Self::TooMuchUnauthenticated(limit) => {
+                format!("Message too large: maximum {limit} bytes before authentication")
+            }
+            Self::Unfinished => "A message has to end within 10 s".into(),
+            Self::Internal => "Something went wrong here: connect again".into(),
             Self::NodeFull => "This node holds as many connections as it can: try again later".into(),
             Self::RateLimited { messages_per_minute, .. } => {
                 format!("Message rate limit exceeded: maximum {messages_per_minute} messages per minute")
@@ -157,7 +178,9 @@ impl Refusal {
     #[must_use]
     pub fn payload(&self) -> ErrorPayload {
         let retry_after_ms = match self {
-            Self::RateLimited { retry_after_ms, .. } => Some(*retry_after_ms),
+            Self::RateLimited { retry_after_ms, .. } | Self::Crowded { retry_after_ms } => {
+                Some(*retry_after_ms)
+            }
             _ => None,
         };
         ErrorPayload { error: self.text(), code: self.code(), retry_after_ms }
@@ -174,8 +197,11 @@ impl Refusal {
             Self::TokenExpired => (CloseCode::TOKEN_EXPIRED, CloseReason::TokenExpired),
             Self::AuthTimeout(_) => (CloseCode::AUTH_TIMEOUT, CloseReason::AuthenticationTimeout),
             Self::ConnectionLimit(_) => (CloseCode::TOO_MANY_CONNECTIONS, CloseReason::MaxConnectionsReached),
-            Self::MessageTooLarge(_) => (CloseCode::MESSAGE_TOO_BIG, CloseReason::MessageTooBig),
+            Self::MessageTooLarge(_) | Self::TooMuchUnauthenticated(_) => {
+                (CloseCode::MESSAGE_TOO_BIG, CloseReason::MessageTooBig)
+            }
             Self::TooSlow | Self::NodeFull => (CloseCode::TRY_AGAIN_LATER, CloseReason::TooSlow),
+            Self::Internal => return (CloseCode::INTERNAL_ERROR, ""),
             Self::Binary => return (CloseCode::UNSUPPORTED_DATA, ""),
             Self::NotUtf8 => return (CloseCode::INVALID_DATA, ""),
             Self::BrokenFrame => return (CloseCode::PROTOCOL_ERROR, ""),
@@ -189,7 +215,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated | Self::InvalidToken | Self::TokenExpired => StatusCode::UNAUTHORIZED,
-            Self::ConnectionLimit(_) | Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ConnectionLimit(_) | Self::RateLimited { .. } | Self::Crowded { .. } => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::NodeFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::ForeignPath | Self::ForeignOrigin | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownSymbol { .. } | Self::UnknownStrategy(_) => StatusCode::NOT_FOUND,

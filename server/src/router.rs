@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::{auth, dashboard, http, ops, ws};
 
 /// Largest request body, in bytes: a sign-in message and its signature are far below it.
-const BODY_MAX_BYTES: usize = 16 * 1_024;
+pub(crate) const BODY_MAX_BYTES: usize = 16 * 1_024;
 
 /// What the dashboard may load and whom it may talk to.
 const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \

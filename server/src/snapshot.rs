@@ -10,9 +10,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use sha2::{Digest, Sha256};
 use tidegate_protocol::Feed;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::history::{BLOCK, Block, History, Parts};
 

@@ -6,6 +6,7 @@ mod deploy;
 mod follow;
 mod fuzz_corpus;
 mod handshake;
+mod hostile;
 mod http;
 mod identity;
 mod limits;

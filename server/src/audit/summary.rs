@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::{Event, EventKind, Outcome};
-use crate::auth::challenge::network;
+use crate::transport::network;
 
 /// Equal events that are told one by one.
 const SINGLE_MAX: u32 = 10;

@@ -3,7 +3,7 @@
 //! Everything that grows is bounded: challenges in all, and per network of the one who asks.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use alloy_primitives::{Address, hex};
@@ -11,6 +11,7 @@ use tidegate_protocol::SlidingWindow;
 
 use super::siwe::{Malformed, Message, Timestamp};
 use super::wallet::{SignatureRefused, recover_signer};
+use crate::transport::network;
 
 /// Challenges kept at the same time. A flood of them cannot take more memory than this.
 const CHALLENGES_MAX: usize = 100_000;
@@ -168,16 +169,6 @@ impl Challenges {
     }
 }
 
-/// The part of an address that one customer of a provider holds: an IPv4 address, or a /64 of IPv6, in which
-/// anybody can use as many addresses as they like.
-#[must_use]
-pub fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
-    }
-}
-
 /// What has to be remembered of a challenge to write its message again.
 #[derive(Debug)]
 struct Issued {
@@ -308,6 +299,8 @@ fn nonce() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
     use crate::testing::Wallet;
 
@@ -442,11 +435,6 @@ mod tests {
 
     #[test]
     fn t_25_addresses_of_one_network_count_together() {
-        let address = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(address("203.0.113.9"), "203.0.113.9");
-        assert_eq!(address("::ffff:203.0.113.9"), "203.0.113.9");
-        assert_eq!(address("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-
         let challenges = Challenges::new(5, 1);
         for host in 0..20_u128 {
             let ip = Ipv6Addr::from_bits((0x2001_0db8 << 96) | host);

@@ -223,7 +223,8 @@ fn page_url(app: &App, headers: &HeaderMap) -> String {
         return server.public_url.trim_end_matches('/').to_owned();
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_loopback(host));
-    format!("http://{}", host.map_or_else(|| server.listen.to_string(), str::to_owned))
+    let scheme = server.scheme();
+    format!("{scheme}://{}", host.map_or_else(|| server.listen.to_string(), str::to_owned))
 }
 
 /// Host and port of a page's address.

@@ -22,14 +22,16 @@ pub enum Origin {
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     allowed: Vec<String>,
+    /// How the address of a page that the gateway serves itself begins.
+    scheme: &'static str,
 }
 
 impl Origins {
-    /// These origins, and that of the gateway's own page.
+    /// These origins, and that of the gateway's own page, which is served over `scheme`.
     #[must_use]
-    pub fn new(allowed: &[String], public_url: &str) -> Self {
+    pub fn new(allowed: &[String], public_url: &str, scheme: &'static str) -> Self {
         let own = public_url.parse::<Uri>().ok().and_then(|uri| origin_of(&uri));
-        Self { allowed: allowed.iter().cloned().chain(own).collect() }
+        Self { allowed: allowed.iter().cloned().chain(own).collect(), scheme }
     }
 
     /// What the `Origin` of a handshake means. On loopback a page of the address that was asked for is the
@@ -42,7 +44,8 @@ impl Origins {
         };
         let Ok(origin) = origin.to_str() else { return Origin::Refused };
         let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let own = host.is_some_and(|host| is_loopback(host) && origin.strip_prefix("http://") == Some(host));
+        let page = origin.strip_prefix(self.scheme).and_then(|rest| rest.strip_prefix("://"));
+        let own = host.is_some_and(|host| is_loopback(host) && page == Some(host));
         if own || self.allowed.iter().any(|allowed| allowed == origin) {
             Origin::Allowed
         } else {
@@ -96,7 +99,7 @@ mod tests {
         for origin in origins {
             headers.append(ORIGIN, axum::http::HeaderValue::from_bytes(origin.as_bytes()).unwrap());
         }
-        Origins::new(&allowed, "https://signals.example/page").judge(&headers)
+        Origins::new(&allowed, "https://signals.example/page", "http").judge(&headers)
     }
 
     #[test]

@@ -92,6 +92,13 @@ fn template(secret: &Secret) -> String {
 # public_url = "https://signals.example"
 # Other pages that may connect. There are no wildcards.
 # allowed_origins = ["https://app.example"]
+# The names by which the gateway may be addressed; empty: any.
+# allowed_hosts = []                            (["signals.example"])
+# Proxies whose X-Forwarded-For is believed. Behind a proxy that is not named here, all users share the limits of
+# one address.
+# trusted_proxies = []                          (["127.0.0.1", "10.0.0.0/8"])
+# To encrypt without a proxy: the certificate chain and its key, PEM.
+# tls = {{ cert_file = "", key_file = "" }}
 
 [auth]
 # Signs access tokens (HS256). Whoever knows it can be anybody.
@@ -135,6 +142,10 @@ jwt_secret = "{secret}"
 # max_message_bytes = 102400
 # auth_timeout_seconds = 5
 # connections_per_node = 20000
+# By address, or /64 of IPv6; in a minute; sockets that are not WebSockets:
+# unauthenticated_connections_per_ip = 20
+# new_connections_per_ip = 60
+# http_connections_per_ip = 500
 
 [market]
 # source = "sim"                                (sim, sim:SEED, replay:FILE[,FILE…], binance or binance:URL)

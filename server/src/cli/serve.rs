@@ -24,7 +24,8 @@ const OPS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8081);
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// To try it out: loopback only; a secret is made for this run where none is configured
+    /// To try it out: loopback only; a secret is made for this run where none is configured, and the limits per
+    /// address are lifted
     #[arg(long)]
     demo: bool,
 
@@ -95,8 +96,20 @@ impl Serve {
             if !config.auth.can_sign() {
                 config.auth.jwt_secret = Secret::random();
             }
+            lift_limits_per_ip(&mut config.limits);
         }
         Ok(config)
+    }
+}
+
+/// Every page, script and test of a developer comes from one address.
+fn lift_limits_per_ip(limits: &mut LimitsConfig) {
+    for limit in [
+        &mut limits.unauthenticated_connections_per_ip,
+        &mut limits.new_connections_per_ip,
+        &mut limits.http_connections_per_ip,
+    ] {
+        *limit = limits.connections_per_node.max(*limit);
     }
 }
 
@@ -107,10 +120,11 @@ async fn serve(mut config: Config, file: Option<PathBuf>) -> Result<(), Failure>
     config.server.listen = address;
     let mut warnings = config.warnings();
     let ops = bind_ops(config.server.ops_listen, &mut warnings).await?;
-    let ops_address = ops.local_addr().ok();
+    let addresses =
+        Addresses { pages: format!("{}://{address}/", config.server.scheme()), ops: ops.local_addr().ok() };
     let limits = config.limits.clone();
     let gateway = Gateway::open(config).await?;
-    banner(&gateway, &limits, &warnings, file, address, ops_address);
+    banner(&gateway, &limits, &warnings, file, &addresses);
     gateway.with_ops(ops).serve(listener, shutdown()).await
 }
 
@@ -155,14 +169,19 @@ async fn bind_ops(listen: Option<SocketAddr>, warnings: &mut Vec<String>) -> Res
     }
 }
 
+/// Where a gateway can be reached.
+struct Addresses {
+    pages: String,
+    ops: Option<SocketAddr>,
+}
+
 /// What an operator wants to know at the start, on standard output: the log goes to standard error.
 fn banner(
     gateway: &Gateway,
     limits: &LimitsConfig,
     warnings: &[String],
     file: Option<PathBuf>,
-    address: SocketAddr,
-    ops: Option<SocketAddr>,
+    addresses: &Addresses,
 ) {
     let symbols: Vec<_> = gateway.symbols().iter().map(Symbol::as_str).collect();
     let strategies = Strategy::ALL.map(Strategy::as_str).join(", ");
@@ -184,10 +203,11 @@ fn banner(
     for warning in warnings {
         text += &format!("warning        {warning}\n");
     }
+    let Addresses { pages, ops } = addresses;
     if let Some(ops) = ops {
         text += &format!("operators      http://{ops}/metrics\n");
     }
-    text += &format!("websocket      ws://{address}/ws\nopen           http://{address}/\n");
+    text += &format!("websocket      ws{}ws\nopen           {pages}\n", pages.trim_start_matches("http"));
     // Nobody reads it when standard output is closed: that is no reason to stop.
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }

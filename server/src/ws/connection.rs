@@ -1,16 +1,18 @@
 //! One task per socket: performs what the session decides.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes};
-use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tidegate_protocol::{CloseCode, ErrorCode, Feed, ServerMessage};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
 use uuid::Uuid;
 
+use super::guard::{Leash, Tripped, UNAUTHENTICATED_MAX_BYTES};
 use super::permits::{Notice, NoticeSender, Permit};
 use super::pulse::Pulse;
 use super::session::{Action, ClientKind, Following, Session, Verified};
@@ -21,11 +23,12 @@ use crate::clock::wall_ms;
 use crate::hub::{Outbox, Position};
 use crate::metrics::Open;
 use crate::refusal::Refusal;
+use crate::transport::Visit;
 
 /// A connection that takes nothing for this long is closed with 1013.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the peer has to answer a close frame.
-const CLOSE_LINGER: Duration = Duration::from_secs(1);
+/// How long the last words of a connection may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What a connection holds of the gateway before and while it is authenticated; given back on drop.
 #[derive(Debug)]
@@ -37,6 +40,9 @@ pub struct Admission {
     pub(super) permit: Option<Permit>,
     pub(super) notices: NoticeSender,
     pub(super) pulse: Arc<Pulse>,
+    /// What its network is charged until somebody signs in.
+    pub(super) visit: Option<Visit>,
+    pub(super) leash: Arc<Leash>,
     inbox: mpsc::Receiver<Notice>,
     _place: OwnedSemaphorePermit,
 }
@@ -59,6 +65,8 @@ impl Admission {
             permit: None,
             notices,
             pulse: Arc::default(),
+            visit: None,
+            leash: Arc::default(),
             inbox,
             _place: place,
         }
@@ -113,17 +121,38 @@ impl Faulty for tungstenite::Error {
         match self {
             Self::Capacity(_) => Some(Refusal::MessageTooLarge(max_message_bytes)),
             Self::Utf8(_) => Some(Refusal::NotUtf8),
+            // There is nobody left.
+            Self::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
             Self::Protocol(_) => Some(Refusal::BrokenFrame),
+            Self::Io(error) => Tripped::behind(error).map(|tripped| match tripped {
+                Tripped::Unauthenticated => Refusal::TooMuchUnauthenticated(UNAUTHENTICATED_MAX_BYTES),
+                Tripped::ControlFrames => Refusal::Flooding,
+                Tripped::Unfinished => Refusal::Unfinished,
+            }),
             _ => None,
         }
     }
 }
 
-impl Faulty for axum::Error {
-    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal> {
-        let inner = std::error::Error::source(self)?.downcast_ref::<tungstenite::Error>()?;
-        inner.refusal(max_message_bytes)
+/// Serves a connection to its end, and gives the socket back. A panic ends this connection and no other.
+pub async fn attend<S, E>(app: Arc<App>, mut socket: S, admission: Admission, verdict: Option<Verified>) -> S
+where
+    S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
+    E: Faulty,
+{
+    let (leash, session_id) = (Arc::clone(&admission.leash), admission.session_id);
+    let metrics = app.metrics.clone();
+    let connection = Connection::new(app, &mut socket, admission);
+    if AssertUnwindSafe(connection.run(verdict)).catch_unwind().await.is_err() {
+        let (code, reason) = Refusal::Internal.close();
+        tracing::error!(session = %session_id, code = code.0, "the task of a connection panicked: closing");
+        metrics.panics.inc();
+        metrics.closes.inc(code.0.to_string());
+        leash.closing();
+        let frame = CloseFrame { code: code.0.into(), reason: Utf8Bytes::from_static(reason) };
+        let _ = timeout(CLOSE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
     }
+    socket
 }
 
 impl<S, E> Connection<S>
@@ -159,9 +188,6 @@ where
         tracing::debug!(session = %self.session.id(), "connected");
         // The way out of the loop is the connection's end, whatever caused it.
         let Ended = self.serve(verdict).await;
-        for feed in std::mem::take(&mut self.followed) {
-            self.app.hub.unfollow(feed, &self.outbox);
-        }
         let seconds = self.started.elapsed().as_secs();
         tracing::info!(session = %self.session.id(), seconds, "disconnected");
     }
@@ -224,13 +250,14 @@ where
                 self.session.handle_text(&text, now_ms, wall_ms())
             }
             Some(Ok(Message::Binary(_))) => self.session.handle_fault(&Refusal::Binary),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+            // The codec hands no bare frames on.
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 self.session.handle_control(now_ms);
                 Vec::new()
             }
             Some(Ok(Message::Close(_))) => {
                 // The codec has queued the answer; closing sends it.
-                let _ = timeout(CLOSE_LINGER, self.socket.close()).await;
+                let _ = timeout(CLOSE_DEADLINE, self.socket.close()).await;
                 return Err(Ended);
             }
             Some(Err(fault)) => match fault.refusal(self.app.rules.limits.max_message_bytes) {
@@ -252,7 +279,7 @@ where
                     self.followed.retain(|followed| *followed != feed);
                     self.app.hub.unfollow(feed, &self.outbox);
                 }
-                Action::Ping => self.write([Message::Ping(axum::body::Bytes::new())]).await?,
+                Action::Ping => self.write([Message::Ping(Bytes::new())]).await?,
                 Action::Close(code, reason) => return Err(self.close(code, reason).await),
             }
         }
@@ -341,18 +368,14 @@ where
         }
     }
 
-    /// Sends the close frame and waits a moment for the peer's: otherwise a reset may overtake the code.
+    /// Sends the close frame. What still comes is thrown away below, so that no reset overtakes the code.
     async fn close(&mut self, code: CloseCode, reason: &'static str) -> Ended {
         tracing::info!(session = %self.session.id(), code = code.0, reason, "closing");
         self.app.metrics.closes.inc(code.0.to_string());
-        let frame = CloseFrame { code: code.0, reason: Utf8Bytes::from_static(reason) };
+        self.admission.leash.closing();
+        let frame = CloseFrame { code: code.0.into(), reason: Utf8Bytes::from_static(reason) };
         let socket = &mut self.socket;
-        let _ = timeout(CLOSE_LINGER, async {
-            if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = socket.next().await {}
-            }
-        })
-        .await;
+        let _ = timeout(CLOSE_DEADLINE, socket.send(Message::Close(Some(frame)))).await;
         Ended
     }
 
@@ -375,6 +398,15 @@ where
     /// The session's clock.
     fn now_ms(&self) -> u64 {
         self.app.now_ms()
+    }
+}
+
+/// Also when its task panics: nobody goes on queueing for it.
+impl<S> Drop for Connection<S> {
+    fn drop(&mut self) {
+        for feed in std::mem::take(&mut self.followed) {
+            self.app.hub.unfollow(feed, &self.outbox);
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::testing::Wallet;
 /// Far in the future.
 const FIRST_SEQ: u64 = 8_000_000_000_000_000;
 
+/// What makes the wire fail as no peer can.
+const PANIC: &str = "panic";
+
 /// Both directions of a socket that never fails, and takes nothing while it is stalled.
 struct Wire {
     from_client: UnboundedReceiver<Message>,
@@ -27,7 +30,9 @@ impl Stream for Wire {
     type Item = Result<Message, tungstenite::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.from_client.poll_recv(context).map(|message| message.map(Ok))
+        let message = self.from_client.poll_recv(context);
+        assert_ne!(message, Poll::Ready(Some(Message::text(PANIC))), "as a defect of the connection would");
+        message.map(|message| message.map(Ok))
     }
 }
 
@@ -88,13 +93,13 @@ impl Harness {
             None,
             place,
         );
-        let connection = Connection::new(Arc::clone(&self.app), wire, admission);
         let expires_at_ms = wall_ms() + 3_600_000;
         let verdict = user.map(|user| {
             let (roles, family) = (vec!["user".into()], "f".into());
             Ok(Identity { user_id: user.into(), roles, family, expires_at_ms })
         });
-        let task = tokio::spawn(connection.run(verdict));
+        let app = Arc::clone(&self.app);
+        let task = tokio::spawn(async move { drop(attend(app, wire, admission, verdict).await) });
         Peer { to_server, from_server, stalled, task }
     }
 
@@ -116,7 +121,7 @@ impl Peer {
         loop {
             match self.from_server.recv().await.expect("the connection lives") {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Ping(_) => self.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap(),
+                Message::Ping(_) => self.to_server.send(Message::Pong(Bytes::new())).unwrap(),
                 other => panic!("a message was expected, not {other:?}"),
             }
         }
@@ -126,7 +131,7 @@ impl Peer {
     async fn closed(&mut self) -> u16 {
         loop {
             if let Message::Close(Some(frame)) = self.from_server.recv().await.expect("a close frame") {
-                return frame.code;
+                return frame.code.into();
             }
         }
     }
@@ -199,7 +204,7 @@ async fn a_reader_that_takes_nothing_is_closed_after_ten_seconds_and_delays_nobo
     assert_eq!(started.elapsed(), Duration::ZERO, "virtual time stood still for the fast reader");
     slow.task.await.unwrap();
     let cut = started.elapsed();
-    assert!(cut >= WRITE_DEADLINE && cut <= WRITE_DEADLINE + CLOSE_LINGER, "{cut:?}");
+    assert!(cut >= WRITE_DEADLINE && cut <= WRITE_DEADLINE + CLOSE_DEADLINE, "{cut:?}");
     let feed = Feed { symbol: "BTCUSDT".parse().unwrap(), strategy: Strategy::Momentum };
     assert_eq!(harness.app.hub.followers(feed), 1, "it follows nothing any more");
 }
@@ -291,7 +296,7 @@ async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from
     let answering = async {
         for peer in &mut held {
             while !matches!(peer.from_server.recv().await, Some(Message::Ping(_))) {}
-            peer.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap();
+            peer.to_server.send(Message::Pong(Bytes::new())).unwrap();
         }
     };
     let (told, ()) = tokio::join!(fourth.hear(), answering);
@@ -305,7 +310,7 @@ async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from
     let answering = async {
         for peer in [&mut first] {
             while !matches!(peer.from_server.recv().await, Some(Message::Ping(_))) {}
-            peer.to_server.send(Message::Pong(axum::body::Bytes::new())).unwrap();
+            peer.to_server.send(Message::Pong(Bytes::new())).unwrap();
         }
     };
     let (told, ()) = tokio::join!(fifth.hear(), answering);
@@ -314,4 +319,24 @@ async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from
     second.task.await.unwrap();
     assert_eq!(harness.app.permits.census().connections, 3, "the place of the one that was stuck");
     assert!(!third.task.is_finished(), "only one had to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_63_a_panic_in_one_connection_closes_that_one_with_1011_and_gives_its_places_back() {
+    let harness = Harness::new().await;
+    let all = harness.app.connections.available_permits();
+    let (mut broken, mut other) = (harness.connect(Some("a")), harness.connect(Some("b")));
+    for peer in [&mut broken, &mut other] {
+        peer.hear().await;
+        peer.say(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum"}));
+        assert_eq!(peer.hear().await["type"], "subscribed");
+    }
+    broken.to_server.send(Message::text(PANIC)).unwrap();
+    assert_eq!(broken.closed().await, 1011);
+    broken.task.await.unwrap();
+    let feed = Feed { symbol: "BTCUSDT".parse().unwrap(), strategy: Strategy::Momentum };
+    assert_eq!(harness.app.hub.followers(feed), 1, "nobody goes on queueing for it");
+    assert_eq!(harness.app.connections.available_permits(), all - 1);
+    harness.publish(1);
+    while other.hear().await["id"] != 1 {}
 }

@@ -225,7 +225,9 @@ impl Session {
     /// Something came that is no message: too large, binary, not UTF-8, or a frame that breaks the protocol.
     pub fn handle_fault(&mut self, refusal: &Refusal) -> Vec<Action> {
         match refusal {
-            Refusal::MessageTooLarge(_) => self.refuse_and_close(0, refusal),
+            Refusal::MessageTooLarge(_) | Refusal::TooMuchUnauthenticated(_) => {
+                self.refuse_and_close(0, refusal)
+            }
             _ => {
                 let (code, reason) = refusal.close();
                 vec![self.close(code, reason)]

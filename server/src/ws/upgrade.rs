@@ -3,34 +3,44 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use axum::extract::{ConnectInfo, Path, RawQuery, Request, State};
+use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
-use tidegate_protocol::{SUBPROTOCOL, shortened};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tidegate_protocol::shortened;
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use uuid::Uuid;
 
-use super::connection::{Admission, Connection};
+use super::connection::{Admission, attend};
+use super::guard::{Allowance, Guard};
+use super::handshake::Handshake;
 use super::permits::{Applicant, LimitReached, Permit};
-use super::session::ClientKind;
+use super::session::{ClientKind, Verified};
 use crate::app::App;
 use crate::audit::EventKind;
 use crate::auth::origin::Origin;
 use crate::auth::token::TokenRefused;
 use crate::auth::{Identity, Peer};
 use crate::clock::wall_ms;
+use crate::config::LimitsConfig;
 use crate::http::ApiError;
 use crate::refusal::Refusal;
+use crate::transport::{Crowded, Wire};
 
 /// Sockets are mostly idle: small buffers keep ten thousand of them cheap (the default is 128 KiB each).
 const READ_BUFFER_BYTES: usize = 4 * 1_024;
+/// Messages that are due together leave in writes of about this size.
+const WRITE_BUFFER_BYTES: usize = 4 * 1_024;
 /// What may wait inside the codec before a write counts as stuck.
 const WRITE_BUFFER_MAX_BYTES: usize = 256 * 1_024;
-/// Messages of at least this size are read whole, so that one over the limit gets a proper answer and close code.
-const CODEC_MESSAGE_MAX_BYTES: usize = 1_024 * 1_024;
+
+/// Who finds no place on the node is asked to wait this long.
+const NODE_FULL_RETRY_SECONDS: u64 = 5;
 
 /// A browser that wants its token checked with the handshake offers a subprotocol of this name and the token,
 /// beside the real one. It is never echoed.
@@ -43,10 +53,9 @@ pub async fn any_user(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Response {
-    handshake(app, peer, None, query.as_deref().unwrap_or_default(), &headers, upgrade).await
+    handshake(app, peer, None, query.as_deref().unwrap_or_default(), request).await
 }
 
 /// `GET /ws/{user_id}`: the same, for that user only.
@@ -55,10 +64,9 @@ pub async fn one_user(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Path(user_id): Path<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Response {
-    handshake(app, peer, Some(user_id), query.as_deref().unwrap_or_default(), &headers, upgrade).await
+    handshake(app, peer, Some(user_id), query.as_deref().unwrap_or_default(), request).await
 }
 
 async fn handshake(
@@ -66,17 +74,18 @@ async fn handshake(
     peer: SocketAddr,
     only_user: Option<String>,
     query: &str,
-    headers: &HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    mut request: Request,
 ) -> Response {
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade.protocols([SUBPROTOCOL]),
-        Err(rejection) => {
+    let upgrade = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    let handshake = match Handshake::read(&parts) {
+        Ok(handshake) => handshake,
+        Err(problem) => {
             app.metrics.handshake_refusals.inc("malformed");
-            return rejection.into_response();
+            return problem.into_response();
         }
     };
-    let kind = if upgrade.selected_protocol().is_some() { ClientKind::V1 } else { ClientKind::Plain };
+    let (kind, headers) = (handshake.kind, &parts.headers);
     let peer = Peer::new(peer, headers);
     let origin = app.origins.judge(headers);
     if origin == Origin::Refused {
@@ -89,7 +98,12 @@ async fn handshake(
     let Ok(place) = Arc::clone(&app.connections).try_acquire_owned() else {
         return refused(&app, &Refusal::NodeFull);
     };
+    let visit = match app.visitors.connect(peer.ip()) {
+        Ok(visit) => visit,
+        Err(Crowded { retry_after_ms }) => return refused(&app, &Refusal::Crowded { retry_after_ms }),
+    };
     let mut admission = Admission::new(Uuid::now_v7(), kind, peer, only_user, place);
+    admission.visit = Some(visit);
     let verdict = match Credentials::read(headers, query, origin, app.config.auth.query_tokens) {
         Ok(Credentials { token: None, .. }) => None,
         Ok(Credentials { token: Some(token), session }) => {
@@ -110,15 +124,39 @@ async fn handshake(
         }
         _ => {}
     }
-    let max_message_bytes = CODEC_MESSAGE_MAX_BYTES.max(app.config.limits.max_message_bytes as usize);
     app.metrics.upgrades.inc();
-    upgrade
+    tokio::spawn(take_over(app, upgrade, admission, verdict));
+    handshake.accept()
+}
+
+/// Serves the WebSocket once the answer to its handshake is on the way.
+async fn take_over(app: Arc<App>, upgrade: OnUpgrade, admission: Admission, verdict: Option<Verified>) {
+    let limits = &app.config.limits;
+    let allowance = Allowance::of_messages(limits.messages_per_minute, limits.max_message_bytes);
+    let guard = match upgrade.await.map(Upgraded::downcast::<TokioIo<Wire>>) {
+        Ok(Ok(parts)) => {
+            let mut wire = parts.io.into_inner();
+            wire.upgraded();
+            Guard::new(wire, parts.read_buf, allowance, Arc::clone(&admission.leash))
+        }
+        // The peer was gone before it had the answer.
+        Err(error) => return tracing::debug!(%error, "an upgrade failed"),
+        Ok(Err(_)) => return tracing::error!("an upgraded socket is not one of this gateway's"),
+    };
+    let socket = WebSocketStream::from_raw_socket(guard, Role::Server, Some(codec(limits))).await;
+    let mut socket = attend(app, socket, admission, verdict).await;
+    let _ = socket.get_mut().shutdown().await;
+}
+
+/// The codec's buffers and limits.
+fn codec(limits: &LimitsConfig) -> WebSocketConfig {
+    let max_message_bytes = Some(limits.max_message_bytes as usize);
+    WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
         .max_message_size(max_message_bytes)
         .max_frame_size(max_message_bytes)
-        .on_upgrade(move |socket| Connection::new(app, socket, admission).run(verdict))
 }
 
 /// The credentials of a handshake.
@@ -184,6 +222,10 @@ impl Admission {
     ) -> Result<Identity, Refusal> {
         let renewal = self.permit.is_some();
         let verdict = self.judge(app, token, replaces).await;
+        if verdict.is_ok() {
+            self.visit = None;
+            self.leash.authenticated();
+        }
         let event = match &verdict {
             Ok(identity) if renewal => {
                 self.peer.event(EventKind::Refresh).user(&identity.user_id).detail("of a live connection")
@@ -281,7 +323,14 @@ fn refused(app: &App, refusal: &Refusal) -> Response {
         Refusal::TokenExpired => Refusal::InvalidToken.text(),
         _ => refusal.text(),
     };
-    (refusal.status(), text).into_response()
+    let mut response = (refusal.status(), text).into_response();
+    let retry_after_seconds = match refusal {
+        Refusal::Crowded { retry_after_ms } => retry_after_ms.div_ceil(1_000),
+        Refusal::NodeFull => NODE_FULL_RETRY_SECONDS,
+        _ => return response,
+    };
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));
+    response
 }
 
 #[cfg(test)]

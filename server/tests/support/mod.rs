@@ -3,7 +3,9 @@
 pub mod black_hole;
 pub mod exchange;
 pub mod fleet;
+pub mod measured;
 pub mod process;
+pub mod raw;
 pub mod recording;
 pub mod wallet;
 
@@ -42,6 +44,9 @@ pub fn config() -> Config {
     let mut config = Config::default();
     config.auth.jwt_secret = Secret::new(SECRET.into());
     config.market.speed = 60.0;
+    // Every client of a test comes from one address.
+    config.limits.new_connections_per_ip = 10_000;
+    config.limits.unauthenticated_connections_per_ip = 1_000;
     config.market.symbols = ["BTCUSDT", "ETHUSDT"].map(|symbol| symbol.parse().unwrap()).to_vec();
     config
 }
@@ -64,7 +69,18 @@ impl Gateway {
         Self::run("127.0.0.1:0".parse().unwrap(), config, Some(ops)).await
     }
 
+    /// One that does not answer to plain HTTP.
+    pub async fn encrypted(config: Config) -> Self {
+        Self::silent("127.0.0.1:0".parse().unwrap(), config, None).await
+    }
+
     async fn run(address: SocketAddr, config: Config, ops: Option<TcpListener>) -> Self {
+        let gateway = Self::silent(address, config, ops).await;
+        gateway.get("/health").await;
+        gateway
+    }
+
+    async fn silent(address: SocketAddr, config: Config, ops: Option<TcpListener>) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -79,9 +95,7 @@ impl Gateway {
             };
             gateway.serve(listener, shutdown).await.expect("the gateway runs");
         });
-        let gateway = Self { address, stop, task };
-        gateway.get("/health").await;
-        gateway
+        Self { address, stop, task }
     }
 
     /// Stops it as SIGTERM would and waits for it.

@@ -1,0 +1,235 @@
+//! What one hostile connection costs: memory and processor time of the gateway as a process of its own.
+//!
+//! Bounds are those that SECURITY.md promises. The gateway is idle otherwise: one market, in real time.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::support::measured::{Cost, Measured};
+use crate::support::raw::{End, Raw, frame, header, text};
+use crate::support::{OTHER_WALLET, WALLET, token};
+
+const MIB: i64 = 1 << 20;
+/// A measurement is over this long, so that a share of a core means something.
+const SPAN: Duration = Duration::from_secs(2);
+
+/// What an attacker is told, how its connection ends, and what it has cost: over at least [`SPAN`].
+struct Fate {
+    code: Option<u16>,
+    end: End,
+    closed_after: Duration,
+    cost: Cost,
+}
+
+/// Sends `bytes` over and over on one connection, reads nothing while it can, and then looks at what was said.
+async fn flood(gateway: &Measured, path: &str, bytes: &[u8]) -> Fate {
+    let chunk = bytes.repeat(65_536 / bytes.len());
+    let attack = async {
+        let mut raw = Raw::upgraded(gateway.address, path).await;
+        let mut sent = 0;
+        while sent < (64 << 20) && raw.try_send(&chunk).await.is_ok() {
+            sent += chunk.len();
+        }
+        let closed_after = raw.opened.elapsed();
+        let fate = (raw.close_code().await, raw.end().await, closed_after);
+        tokio::time::sleep(SPAN.saturating_sub(raw.opened.elapsed())).await;
+        fate
+    };
+    let ((code, end, closed_after), cost) = gateway.cost(attack).await;
+    println!("{path:.12} {:02x?}: {code:?} after {closed_after:?}, {cost}", &bytes[..2]);
+    Fate { code, end, closed_after, cost }
+}
+
+/// A gateway that has served a connection already, so that what is set up once does not count.
+async fn warm() -> Measured {
+    let gateway = Measured::start(&[]);
+    for _ in 0..3 {
+        let mut raw = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
+        raw.frame().await.expect("connected");
+        raw.send(text(&format!("{{\"type\":\"ping\",\"x\":\"{}\"}}", "x".repeat(100_000)))).await;
+        raw.frame().await.expect("pong");
+        raw.send(frame(0x88, &1_000_u16.to_be_bytes())).await;
+        raw.end().await;
+    }
+    gateway
+}
+
+fn signed_in(wallet: &str) -> String {
+    format!("/ws?token={}", token(wallet))
+}
+
+#[tokio::test]
+async fn t_44_t_45_d_2_d_3_a_flood_costs_less_than_a_mebibyte_and_two_percent_of_a_core() {
+    let gateway = warm().await;
+    let mut bystander = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
+    bystander.frame().await.expect("connected");
+    let (ping, empty, byte) = (frame(0x89, &[b'x'; 125]), frame(0x00, b""), frame(0x00, b"x"));
+    let begun = [frame(0x01, b"{"), empty.clone()].concat();
+    for (name, bytes, code) in [
+        ("pings", ping, 1008),
+        ("pongs", frame(0x8a, b""), 1008),
+        ("zero-length continuations", empty, 1002),
+        ("one-byte continuations", byte, 1002),
+        ("messages that begin and never end", begun, 1002),
+        ("messages of nothing", frame(0x81, b""), 1008),
+    ] {
+        for path in ["/ws", &signed_in(WALLET)] {
+            let fate = flood(&gateway, path, &bytes).await;
+            // Before signing in, too much of anything but control frames is a message that is too large.
+            let code = if path == "/ws" && !name.starts_with('p') { 1009 } else { code };
+            assert_eq!((fate.code, fate.end), (Some(code), End::Closed), "{name} {path}");
+            assert!(fate.code.is_some() && fate.closed_after < Duration::from_secs(2), "{name} {path}");
+            assert!(fate.cost.memory < MIB, "{name} {path}: {}", fate.cost);
+            assert!(fate.cost.share() < 0.02, "{name} {path}: {}", fate.cost);
+        }
+    }
+    bystander.send(text("{\"type\":\"ping\"}")).await;
+    assert!(bystander.frame().await.is_some(), "nobody else is touched");
+}
+
+#[tokio::test]
+async fn t_45_d_3_a_message_of_empty_fragments_is_cut_off_when_it_should_have_ended() {
+    let gateway = warm().await;
+    let attack = async {
+        let mut raw = Raw::upgraded(gateway.address, &signed_in(WALLET)).await;
+        raw.send(frame(0x01, b"{")).await;
+        let chunk = frame(0x00, b"").repeat(10_000);
+        while raw.try_send(&chunk).await.is_ok() {}
+        (raw.opened.elapsed(), raw.close_code().await, raw.end().await)
+    };
+    let ((lived, code, end), cost) = gateway.cost(attack).await;
+    println!("empty fragments: {code:?} after {lived:?}, {cost}");
+    assert_eq!((code, end), (Some(1008), End::Closed));
+    assert!((9_900..13_000).contains(&lived.as_millis()), "{lived:?}");
+    assert!(cost.memory < MIB && cost.share() < 0.02, "{cost}");
+}
+
+#[tokio::test]
+async fn who_sends_without_a_pause_is_read_as_fast_as_its_messages_may_come() {
+    let gateway = warm().await;
+    let message = text(&format!("{{\"type\":\"ping\",\"x\":\"{}\"}}", "x".repeat(100_000)));
+    let attack = async {
+        let mut raw = Raw::upgraded(gateway.address, &signed_in(WALLET)).await;
+        let sending = async {
+            let mut sent = 0;
+            while raw.try_send(&message).await.is_ok() {
+                sent += 1;
+            }
+            sent
+        };
+        let _ = tokio::time::timeout(2 * SPAN, sending).await;
+    };
+    let ((), cost) = gateway.cost(attack).await;
+    println!("messages of 100 KB without a pause: {cost}");
+    assert!(cost.memory < MIB && cost.share() < 0.02, "{cost}");
+}
+
+#[tokio::test]
+async fn t_43_d_4_a_hundred_claims_of_sixteen_mebibytes_take_less_than_twenty() {
+    let gateway = warm().await;
+    let claim = |first| [header(first, 16 << 20), vec![b' '; 1_000]].concat();
+    let hold = header(0x81, 102_400);
+    let attack = async {
+        let claims = (0..100).map(async |index| {
+            let mut raw = Raw::upgraded(gateway.address, "/ws").await;
+            raw.send(claim(if index % 2 == 0 { 0x81 } else { 0x01 })).await;
+            raw.close_code().await
+        });
+        assert!(join_all(claims).await.iter().all(|code| *code == Some(1009)));
+        // As much as may be claimed, and then silence: held until nobody has signed in.
+        let held = (0..100).map(async |_| {
+            let mut raw = Raw::upgraded(gateway.address, "/ws").await;
+            raw.send(&hold).await;
+            (raw.close_code().await, raw.opened.elapsed())
+        });
+        for (code, lived) in join_all(held).await {
+            assert_eq!(code, Some(1008));
+            assert!(lived < Duration::from_secs(6), "{lived:?}");
+        }
+    };
+    let ((), cost) = gateway.cost(attack).await;
+    println!("claims: {cost}");
+    assert!(cost.memory < 20 * MIB, "{cost}");
+}
+
+#[tokio::test]
+async fn p_4_an_unauthenticated_connection_lives_five_seconds_and_holds_little() {
+    let gateway = warm().await;
+    let attack = async {
+        let connections = (0..200).map(async |_| {
+            let mut raw = Raw::upgraded(gateway.address, "/ws").await;
+            raw.send([header(0x81, 8_100), vec![b' '; 7_000]].concat()).await;
+            (raw.close_code().await, raw.opened.elapsed())
+        });
+        join_all(connections).await
+    };
+    let (fates, cost) = gateway.cost(attack).await;
+    for (code, lived) in fates {
+        assert_eq!(code, Some(1008));
+        assert!((4_900..6_500).contains(&lived.as_millis()), "{lived:?}");
+    }
+    let each = cost.memory / 200;
+    println!("200 unauthenticated connections: {each} bytes each, {cost}");
+    // The eight kibibytes that it may send, and the task, the codec and the session around them.
+    assert!(each < 32 * 1_024, "{each} bytes each");
+}
+
+#[tokio::test]
+async fn t_60_without_file_descriptors_it_goes_on_serving_and_does_not_spin() {
+    let mut gateway = Measured::with_files(64, &[]);
+    let mut served = Raw::upgraded(gateway.address, &signed_in(WALLET)).await;
+    served.frame().await.expect("connected");
+    let attack = async {
+        let crowd = join_all((0..150).map(|_| Raw::connect(gateway.address))).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(gateway.files() >= 60, "it has run out: {} files", gateway.files());
+        served.send(text("{\"type\":\"ping\"}")).await;
+        let pong = String::from_utf8(served.frame().await.expect("an answer").payload).unwrap();
+        assert!(pong.contains("pong"), "{pong}");
+        crowd
+    };
+    let (crowd, cost) = gateway.cost(attack).await;
+    println!("no file descriptors: {cost}");
+    assert!(cost.share() < 0.2, "{cost}");
+    drop(crowd);
+    let mut late = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
+    assert!(late.frame().await.is_some(), "and it accepts again");
+    assert!(gateway.lives());
+}
+
+#[tokio::test]
+async fn d_9_t_59_a_reader_that_stalls_is_cut_off_with_1013_and_can_read_why() {
+    let gateway = Measured::start(&[("market.speed", "3000"), ("limits.connections_per_user", "100")]);
+    let subscribe = text(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "scalp"}).to_string());
+    let stalled = (0..20).map(async |_| {
+        let mut raw = Raw::narrow(gateway.address).await;
+        raw.upgrade(&signed_in(WALLET)).await;
+        raw.send(&subscribe).await;
+        let started = std::time::Instant::now();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        // Long after it was cut off: what was said then has waited in the kernel.
+        let read = (raw.close_code().await, raw.end().await);
+        (read, started.elapsed())
+    });
+    let mut fast = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
+    fast.send(&subscribe).await;
+    let reading = async {
+        let mut signals = 0;
+        let started = std::time::Instant::now();
+        while started.elapsed() < Duration::from_secs(15) {
+            fast.frame().await.expect("a fast reader is not touched");
+            signals += 1;
+        }
+        signals
+    };
+    let ((fates, signals), cost) = gateway.cost(async { tokio::join!(join_all(stalled), reading) }).await;
+    println!("20 readers that stall: {cost}; the fast one got {signals} signals");
+    for (fate, waited) in fates {
+        assert_eq!(fate, (Some(1013), End::Closed));
+        assert!(waited < Duration::from_secs(22), "nothing more came after the close: {waited:?}");
+    }
+    assert!(signals > 500, "{signals}");
+    assert!(cost.memory < 20 * MIB, "{cost}");
+}
