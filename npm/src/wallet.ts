@@ -55,6 +55,9 @@ export function walletAuth(options: WalletAuthOptions): WalletAuth {
   }) as unknown as WalletAuth;
 }
 
+/** What a tab writes to `localStorage` others see a moment later: the next in turn must not read the used token. */
+const SETTLE_MS = 250;
+
 /** What `verify` and `refresh` answer. */
 interface Tokens {
   token: string;
@@ -92,7 +95,7 @@ class WalletSession {
   /** Whose wallet it is, without asking the person: `undefined` before the page may know. */
   async user(): Promise<string | undefined> {
     const known = this.#options.address ?? this.address;
-    return known ?? firstOf(await this.#options.provider.request({ method: 'eth_accounts' }).catch(() => undefined));
+    return known ?? firstOf(await this.#ask('eth_accounts').catch(() => undefined));
   }
 
   async #renew(): Promise<Tokens> {
@@ -109,7 +112,14 @@ class WalletSession {
   /** One tab after the other; where there are no locks, this page alone. */
   #inTurn<T>(address: string | undefined, action: () => Promise<T>): Promise<T> {
     const locks = typeof navigator === 'undefined' ? undefined : navigator.locks;
-    return locks ? locks.request(this.#place(address), action) : action();
+    if (!locks) return action();
+    return new Promise((resolve, reject) => {
+      const turn = async () => {
+        await action().then(resolve, reject);
+        if (this.#options.storage) await new Promise((done) => setTimeout(done, SETTLE_MS));
+      };
+      locks.request(this.#place(address), turn).catch(reject);
+    });
   }
 
   #place(address = ''): string {

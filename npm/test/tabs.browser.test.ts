@@ -175,6 +175,14 @@ describe.skipIf(!executablePath)('tabs', () => {
     expect(gateway.open).toBe(2);
   }, 60_000);
 
+  test('sign in with a wallet once, and use each refresh token once, although all ask at the same time', async () => {
+    const pages = await Promise.all([1, 2, 3, 4].map(() => site.open(context)));
+    for (const page of pages) await page.evaluate(signIn);
+    await Promise.all(pages.map((page) => page.evaluate('all(3)')));
+    const [counts] = await Promise.all(pages.slice(0, 1).map((page) => page.evaluate('counts()')));
+    expect(counts).toEqual({ signed: 1, refreshed: 11, reused: 0 });
+  }, 60_000);
+
   test('are given a feed only as long as one of them wants it', async () => {
     const [, second] = await tabs(2);
     await second?.evaluate('globalThis.stop = client.subscribe("momentum", "ETHUSDT", () => {}); 0');
@@ -305,6 +313,41 @@ function follow(url: string, options: Partial<ClientOptions> = { identity: 'alic
     0;
   }`;
 }
+
+/** A wallet, and a gateway that knows which refresh tokens were used; both count in what the tabs share. */
+const signIn = `{
+  const count = (what) => localStorage.setItem(what, Number(localStorage.getItem(what)) + 1);
+  const issue = () => {
+    const refresh_token = 'refresh-' + Math.random();
+    localStorage.setItem('good', refresh_token);
+    return { token: 'token', expires_at: '', refresh_token };
+  };
+  const answers = {
+    challenge: () => ({ message: 'Sign in', nonce: '' }),
+    verify: issue,
+    refresh: ({ refresh_token }) => {
+      count(refresh_token === localStorage.getItem('good') ? 'refreshed' : 'reused');
+      return issue();
+    },
+  };
+  const fetch = async (url, { body }) => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return Response.json(answers[url.split('/').at(-1)](JSON.parse(body)));
+  };
+  const request = async ({ method }) => {
+    if (method !== 'personal_sign') return ['0xAbC'];
+    count('signed');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return '0xsigned';
+  };
+  const auth = tidegate.walletAuth({ provider: { request }, url: 'ws://127.0.0.1:1/ws', storage: localStorage, fetch });
+  globalThis.all = async (rounds) => {
+    for (let round = 0; round < rounds; round += 1) await auth({ signal: new AbortController().signal });
+  };
+  globalThis.counts = () =>
+    Object.fromEntries(['signed', 'refreshed', 'reused'].map((what) => [what, Number(localStorage.getItem(what))]));
+  0;
+}`;
 
 const role = (page: Scripted) => page.evaluate('client.connection.tab');
 const live = (page: Scripted) =>
