@@ -3,4 +3,6 @@
 
 mod properties;
 
-pub use properties::{client_message, is_accepted, siwe_message, token};
+pub use properties::{
+    client_message, is_accepted, is_accepted_once_signed, siwe_message, token, token_parts,
+};

@@ -2,9 +2,12 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tidegate_protocol::ClientMessage;
+use tidegate_server::auth::keys::SigningKey;
 use tidegate_server::auth::siwe::Message;
-use tidegate_server::auth::token::Tokens;
+use tidegate_server::auth::token::{TokenProblem, Tokens};
 use tidegate_server::config::Secret;
 
 /// The tokens of the corpus are signed with it. It signs nothing else.
@@ -29,6 +32,33 @@ pub fn token(bytes: &[u8]) {
     if let Ok(identity) = TOKENS.verify(text, NOW_MS) {
         assert!((NOW_MS - 5_000..=NOW_MS + 905_000).contains(&identity.expires_at_ms));
     }
+}
+
+static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::from_secret(&Secret::new(SECRET.into())));
+
+/// What a key holder may sign: header and claims, with a line feed between them. Without the signature no random text
+/// gets past the first check.
+pub fn token_parts(bytes: &[u8]) {
+    let Some(token) = signed(bytes) else { return };
+    match TOKENS.examine(&token, NOW_MS) {
+        Ok(identity) => {
+            assert!((NOW_MS - 5_000..=NOW_MS + 905_000).contains(&identity.expires_at_ms));
+            assert!(identity.user_id.len() == 42 && identity.roles.len() <= 16);
+            assert!(!identity.family.is_empty() && identity.family.len() <= 256);
+        }
+        Err(problem) => assert_ne!(problem, TokenProblem::Signature, "{token}"),
+    }
+}
+
+/// Whether header and claims, once signed, let somebody in.
+pub fn is_accepted_once_signed(bytes: &[u8]) -> bool {
+    signed(bytes).is_some_and(|token| is_accepted(&token))
+}
+
+fn signed(bytes: &[u8]) -> Option<String> {
+    let (header, claims) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    Some(format!("{message}.{}", KEY.sign(message.as_bytes())))
 }
 
 /// Whether this is a token that lets somebody in.

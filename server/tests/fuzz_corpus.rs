@@ -110,6 +110,11 @@ fn tokens_keep_what_they_promise() {
 }
 
 #[test]
+fn headers_and_claims_that_are_signed_keep_what_they_promise() {
+    exercise("token_parts", properties::token_parts);
+}
+
+#[test]
 fn client_messages_keep_what_they_promise() {
     exercise("client_message", properties::client_message);
 }
@@ -124,4 +129,7 @@ fn the_corpus_has_what_is_accepted_and_what_is_not() {
     let (accepted, refused): (Vec<_>, Vec<_>) =
         texts("token").partition(|text| properties::is_accepted(text));
     assert!(!accepted.is_empty() && refused.len() >= 10, "{accepted:?}");
+    let (accepted, refused): (Vec<_>, Vec<_>) =
+        corpus("token_parts").into_iter().partition(|bytes| properties::is_accepted_once_signed(bytes));
+    assert_eq!((accepted.len(), refused.len() >= 8), (4, true));
 }
