@@ -32,6 +32,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Challenges that wallets are to answer.
     pub challenges: Challenges,
+    /// Recoveries of a signer that may run at once: a flood of sign-ins leaves cores for the sockets.
+    pub recoveries: Semaphore,
     /// Pages that may connect.
     pub origins: Origins,
     /// Users and their sessions.
@@ -81,12 +83,18 @@ impl App {
         self.config.limits.connections_per_node as usize - self.connections.available_permits()
     }
 
-    /// Ends a session: its tokens are refused from now on, and its connections are told to leave.
-    pub fn revoke(&self, family: &str) {
+    /// Ends a session: its tokens are refused from now on, and its connections are told to leave. Says how many.
+    pub fn end(&self, family: &str) -> usize {
         // In this order: a connection that is just being admitted looks again once it has its place.
         self.revocations.add(family, wall_ms());
         let connections = self.permits.revoke(family);
         tracing::info!(connections, "a session was revoked");
+        connections
+    }
+
+    /// The same, written down: where it is decided, not where it is heard of.
+    pub fn revoke(&self, family: &str) {
+        let connections = self.end(family);
         let detail = format!("session {family}, connections {connections}");
         self.audit.record(Event::new(EventKind::Revoked).level(Level::Notice).detail(&detail));
     }

@@ -5,6 +5,8 @@
 //! every hash after the change anew: who needs more notes down the last hash elsewhere.
 
 mod chain;
+mod rows;
+mod since;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ use tokio::sync::oneshot;
 
 pub(crate) use self::chain::next_line;
 pub use self::chain::{BrokenLink, Chain, Line, verify};
+pub use self::rows::{RowSender, Rows};
+pub use self::since::Since;
 pub use self::summary::{Summary, Told};
 use self::writer::{Request, Writer};
 use crate::clock::wall_ms;
@@ -56,8 +60,16 @@ pub enum EventKind {
     RefreshReused,
     /// A user ended a session.
     Logout,
-    /// An administrator ended a session.
+    /// A session was ended: by its user, by an administrator, or because its refresh token was used again.
     Revoked,
+    /// An administrator gave a user other roles.
+    RolesChanged,
+    /// An administrator keeps a user out.
+    UserDisabled,
+    /// An administrator lets a user in again.
+    UserEnabled,
+    /// Somebody tried what their roles do not allow.
+    Forbidden,
     /// A page that is not allowed tried to connect.
     OriginRefused,
     /// The configuration was read or changed.
@@ -133,6 +145,10 @@ impl EventKind {
             Self::RefreshReused => "refresh_reused",
             Self::Logout => "logout",
             Self::Revoked => "revoked",
+            Self::RolesChanged => "roles_changed",
+            Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
+            Self::Forbidden => "forbidden",
             Self::OriginRefused => "origin_refused",
             Self::Config => "config",
             Self::Opened => "opened",
@@ -144,8 +160,14 @@ impl EventKind {
     fn level(self) -> Level {
         match self {
             Self::SignIn | Self::Connected | Self::Refresh | Self::Logout | Self::Opened => Level::Info,
-            Self::TokenRefused | Self::ConnectionRefused | Self::Revoked | Self::Config => Level::Notice,
-            Self::SignInRefused | Self::OriginRefused => Level::Warning,
+            Self::TokenRefused
+            | Self::ConnectionRefused
+            | Self::Revoked
+            | Self::RolesChanged
+            | Self::UserDisabled
+            | Self::UserEnabled
+            | Self::Config => Level::Notice,
+            Self::SignInRefused | Self::OriginRefused | Self::Forbidden => Level::Warning,
             Self::RefreshReused | Self::Damaged | Self::Lost => Level::Alert,
         }
     }
@@ -156,13 +178,17 @@ impl EventKind {
             | Self::TokenRefused
             | Self::ConnectionRefused
             | Self::RefreshReused
-            | Self::OriginRefused => Outcome::Refused,
+            | Self::OriginRefused
+            | Self::Forbidden => Outcome::Refused,
             _ => Outcome::Ok,
         }
     }
 }
 
 impl Level {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Notice, Self::Warning, Self::Alert];
+
     /// Its name in the log, for example `warning`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -171,6 +197,17 @@ impl Level {
             Self::Notice => "notice",
             Self::Warning => "warning",
             Self::Alert => "alert",
+        }
+    }
+}
+
+impl Outcome {
+    /// Its name in the log, for example `refused`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
         }
     }
 }
@@ -262,7 +299,15 @@ impl Audit {
         if path.as_os_str().is_empty() {
             return Ok(Self::off());
         }
-        Self::start(Writer::open(path, wall_ms(), Arc::default())?, policy)
+        Self::start(Writer::open(path, None, wall_ms())?, policy)
+    }
+
+    /// The same, with a copy of every line for the store. With an empty path there is the copy alone.
+    ///
+    /// # Errors
+    /// As [`Audit::open`].
+    pub fn open_with_rows(path: &Path, policy: Policy, rows: RowSender) -> io::Result<Self> {
+        Self::start(Writer::open(path, Some(rows), wall_ms())?, policy)
     }
 
     fn start(writer: Writer, policy: Policy) -> io::Result<Self> {

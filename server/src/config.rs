@@ -4,6 +4,7 @@
 
 mod origins;
 mod secret;
+mod store;
 mod thresholds;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 pub use self::origins::{Origin, Origins, leaves};
 pub use self::secret::{Secret, SigningKeyFile, TrustedIssuer};
+pub use self::store::StoreConfig;
 pub use self::thresholds::Thresholds;
 use crate::audit::Policy;
 use crate::auth::origin;
@@ -183,14 +185,6 @@ impl Default for AuthConfig {
     }
 }
 
-/// What is kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreConfig {
-    /// The SQLite file of users and sessions. Empty: they end with this run.
-    pub file: PathBuf,
-}
-
 /// The signals that are kept across restarts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -306,13 +300,37 @@ impl Default for LogConfig {
 }
 
 /// What is written about who signed in, connected or was turned away.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
     /// The audit log. Empty: there is none.
     pub file: PathBuf,
     /// Whether a sign-in is refused when it cannot be written down.
     pub policy: Policy,
+    /// How long the store keeps its copy, in days; the file is never shortened.
+    pub keep_days: u32,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { file: PathBuf::new(), policy: Policy::default(), keep_days: 90 }
+    }
+}
+
+impl AuditConfig {
+    fn check(&self) -> Result<(), Failure> {
+        let (what, fix) = if self.policy == Policy::FailClosed && self.file.as_os_str().is_empty() {
+            (
+                "audit.policy is fail_closed, but there is no audit log that a sign-in could be written to",
+                "set audit.file, or audit.policy = \"fail_open\"",
+            )
+        } else if self.keep_days == 0 {
+            ("audit.keep_days is 0, so the store would keep nothing", "set it to at least 1, or leave it out")
+        } else {
+            return Ok(());
+        };
+        Err(Failure::configuration("TG-CFG-013", what, fix))
+    }
 }
 
 /// How log lines look.
@@ -368,6 +386,7 @@ impl Config {
             Failure::configuration("TG-CFG-001", error.message().to_owned(), "see tidegate.toml and --help")
         })?;
         config.auth.read_secret_files()?;
+        config.store.read_secret_files()?;
         Ok((config, origins))
     }
 
@@ -394,6 +413,8 @@ impl Config {
         }
         self.auth.check_secrets()?;
         self.auth.check_keys()?;
+        self.store.check(&self.auth)?;
+        self.audit.check()?;
         if !(1..=15).contains(&self.auth.access_token_minutes) {
             return Err(Failure::configuration(
                 "TG-CFG-003",
@@ -574,7 +595,8 @@ fn read_file(path: &Path) -> Result<toml::Table, Failure> {
         let before = error.span().map_or("", |span| &text[..span.start]);
         let line = before.matches('\n').count() + 1;
         let section = before.rsplit('\n').find(|line| line.starts_with('[')).unwrap_or_default();
-        let what = if section.trim_start_matches('[').starts_with("auth") {
+        let section = section.trim_start_matches('[');
+        let what = if ["auth", "store"].iter().any(|secret| section.starts_with(secret)) {
             hide_values(&error.to_string())
         } else {
             error.to_string()

@@ -27,6 +27,7 @@ pub mod router;
 mod snapshot;
 pub mod store;
 pub mod transport;
+mod upkeep;
 mod watchdog;
 pub mod ws;
 
@@ -36,9 +37,6 @@ pub mod ws;
 mod testing;
 
 use std::future::Future;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -47,10 +45,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::audit::Audit;
+use crate::audit::{Audit, Rows};
 use crate::auth::challenge::Challenges;
 use crate::auth::origin::Origins;
 use crate::auth::revocation::Revocations;
@@ -62,14 +59,14 @@ use crate::keeper::Keeper;
 use crate::market::Opened;
 use crate::metrics::Metrics;
 use crate::pipeline::{Markets, Pipeline};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{REFRESH_LIFETIME_MS, RotationKey, Settings, Store, StoreError};
 use crate::transport::{Front, Listener, Visitors};
 use crate::ws::followed::Rules;
 use crate::ws::permits::Permits;
 
 /// A stopping gateway waits this long for its connections to leave.
 const DRAIN: Duration = Duration::from_secs(8);
+/// And this long for the last audit events to reach the store.
+const LAST_ROWS: Duration = Duration::from_secs(1);
 
 /// Runs the gateway on `listener` until `shutdown` completes, then asks every connection to leave.
 ///
@@ -90,6 +87,7 @@ pub struct Gateway {
     pipelines: Vec<Pipeline>,
     keeper: Option<Arc<Keeper>>,
     ops: Option<TcpListener>,
+    rows: Rows,
     stop: watch::Sender<bool>,
 }
 
@@ -102,8 +100,9 @@ impl Gateway {
         config.check()?;
         let opened = open_market(&config).await?;
         let (stop, stopping) = watch::channel(false);
-        let (app, pipelines, keeper) = build(config, opened, stopping).await?;
-        Ok(Self { app, pipelines, keeper, ops: None, stop })
+        let (app, pipelines, keeper, rows) = build(config, opened, stopping).await?;
+        upkeep::recall(&app).await?;
+        Ok(Self { app, pipelines, keeper, ops: None, rows, stop })
     }
 
     /// The same, with a listener for operators: health, readiness, metrics.
@@ -134,7 +133,7 @@ impl Gateway {
         listener: impl Listener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Failure> {
-        let Self { app, pipelines, keeper, ops, stop } = self;
+        let Self { app, pipelines, keeper, ops, rows, stop } = self;
         let mut tasks = JoinSet::new();
         for pipeline in pipelines {
             tasks.spawn(pipeline.run());
@@ -148,6 +147,8 @@ impl Gateway {
         watchdog::watch(&app.metrics);
         let issuers = Arc::clone(&app);
         tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
+        tasks.spawn(upkeep::run(Arc::clone(&app)));
+        let rows = tokio::spawn(rows.keep(Arc::clone(&app.store)));
         let router = router::router(Arc::clone(&app));
         let front = Front::new(
             &app.config,
@@ -165,13 +166,16 @@ impl Gateway {
         // The port is free for the next one from here on.
         let _ = accepting.await;
         let _ = tokio::time::timeout(DRAIN, front.emptied()).await;
+        // It holds the app, and with it the audit log.
+        drop(front);
         if let Some(keeper) = keeper
             && let Err(error) = keeper.save().await
         {
             tracing::error!(%error, "the history could not be saved at the end. Check the disk");
         }
-        // Not before: it may just be saving.
-        drop(tasks);
+        // Not before: it may just be saving. They are also the last holders of the audit log, whose rows end with it.
+        drop((tasks, app));
+        let _ = tokio::time::timeout(LAST_ROWS, rows).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -183,60 +187,11 @@ async fn open_market(config: &Config) -> Result<Opened, Failure> {
     tokio::task::spawn_blocking(move || market::open(&market)).await.expect("opening a market does not panic")
 }
 
-/// The file of the configuration, or a store that ends with this run.
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let path = config.store.file.clone();
-    let failed = |error: StoreError| {
-        Failure::environment(
-            "TG-STO-001",
-            format!("the store cannot be opened: {error}"),
-            "check store.file and its permissions; keep the file, it holds every session",
-        )
-    };
-    let opening = tokio::task::spawn_blocking(move || {
-        let settings = |rotation_key| Settings { rotation_key, refresh_lifetime_ms: REFRESH_LIFETIME_MS };
-        if path.as_os_str().is_empty() {
-            return SqliteStore::in_memory(settings(RotationKey::random())).map_err(failed);
-        }
-        let place = path.display().to_string();
-        let key = rotation_key(&path).map_err(|error| {
-            Failure::environment(
-                "TG-STO-002",
-                format!("the key beside the store cannot be read or written: {error}"),
-                "give the gateway a folder that it may write to, with store.file",
-            )
-            .at(place.clone())
-        })?;
-        SqliteStore::open(&path, settings(key)).map_err(|error| failed(error).at(place))
-    });
-    let store = opening.await.expect("opening a store does not panic")?;
-    Ok(Arc::new(store))
-}
-
-/// The key that refresh tokens are derived with: 32 random bytes in a file beside the store, made when missing.
-fn rotation_key(store: &Path) -> std::io::Result<RotationKey> {
-    let mut path = store.as_os_str().to_owned();
-    path.push(".key");
-    let mut bytes = Zeroizing::new([0; 32]);
-    match std::fs::File::open(&path) {
-        Ok(mut file) => file.read_exact(bytes.as_mut())?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            getrandom::fill(bytes.as_mut()).map_err(|error| std::io::Error::other(error.to_string()))?;
-            let mut file =
-                std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(bytes.as_ref())?;
-            file.sync_all()?;
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(RotationKey::new(&bytes))
-}
-
 async fn build(
     mut config: Config,
     opened: Opened,
     stopping: watch::Receiver<bool>,
-) -> Result<(Arc<App>, Vec<Pipeline>, Option<Arc<Keeper>>), Failure> {
+) -> Result<(Arc<App>, Vec<Pipeline>, Option<Arc<Keeper>>, Rows), Failure> {
     if !config.auth.can_sign() {
         tracing::warn!(
             "no jwt secret is configured: tokens are signed with a random one and end with this run"
@@ -274,15 +229,17 @@ async fn build(
         .map_err(|error| Failure::configuration("TG-CFG-007", error.to_string(), "correct the setting"))?
     };
     let auth = &config.auth;
-    let audit = Audit::open(&config.audit.file, config.audit.policy).map_err(|error| {
-        Failure::environment(
-            "TG-AUD-001",
-            format!("the audit log cannot be opened: {error}"),
-            "check audit.file and its permissions; another gateway may be writing it",
-        )
-        .at(config.audit.file.display().to_string())
-    })?;
-    let store = open_store(&config).await?;
+    let (row_sender, rows) = Rows::new();
+    let audit =
+        Audit::open_with_rows(&config.audit.file, config.audit.policy, row_sender).map_err(|error| {
+            Failure::environment(
+                "TG-AUD-001",
+                format!("the audit log cannot be opened: {error}"),
+                "check audit.file and its permissions; another gateway may be writing it",
+            )
+            .at(config.audit.file.display().to_string())
+        })?;
+    let store = store::open(&config.store).await?;
     let app = App {
         rules: Arc::new(Rules {
             limits: config.limits.announced(),
@@ -295,6 +252,9 @@ async fn build(
         }),
         tokens: Tokens::open(auth)?,
         challenges: Challenges::new(auth.challenge_minutes, auth.chain_id),
+        recoveries: Semaphore::new(
+            std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+        ),
         origins: Origins::new(
             &config.server.allowed_origins,
             &config.server.public_url,
@@ -315,5 +275,5 @@ async fn build(
         started: Instant::now(),
         config,
     };
-    Ok((Arc::new(app), pipelines, keeper))
+    Ok((Arc::new(app), pipelines, keeper, rows))
 }

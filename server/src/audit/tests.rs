@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::{self, Store};
 
 const NOW_MS: i64 = 1_762_252_200_000;
 
@@ -308,7 +309,7 @@ async fn what_is_required_is_on_the_disk_and_never_summarised() {
 async fn t_81_on_a_full_disk_the_policy_decides() {
     for (policy, expected) in [(Policy::FailOpen, Ok(())), (Policy::FailClosed, Err(NotWritten))] {
         let folder = Folder::new();
-        let writer = Writer::open(&folder.log(), NOW_MS, Arc::default()).unwrap();
+        let writer = Writer::open(&folder.log(), None, NOW_MS).unwrap();
         let audit = Audit::start(writer.on_a_full_disk(), policy).unwrap();
         assert_eq!(audit.require(Event::new(EventKind::SignIn)).await, expected);
         audit.record(refused(1));
@@ -321,8 +322,8 @@ async fn t_81_on_a_full_disk_the_policy_decides() {
 #[test]
 fn a_write_that_failed_half_way_leaves_nothing_and_what_was_lost_is_told() {
     let folder = Folder::new();
-    let lost = Arc::new(AtomicU64::new(0));
-    let writer = Writer::open(&folder.log(), NOW_MS, Arc::clone(&lost)).unwrap();
+    let writer = Writer::open(&folder.log(), None, NOW_MS).unwrap();
+    let lost = writer.lost();
     let audit = Audit::start(writer, Policy::FailOpen).unwrap();
     lost.fetch_add(7, Ordering::Relaxed);
     let mut file = fs::OpenOptions::new().append(true).open(folder.log()).unwrap();
@@ -332,4 +333,38 @@ fn a_write_that_failed_half_way_leaves_nothing_and_what_was_lost_is_told() {
     assert_eq!(folder.verified(), (3, None));
     let lines = folder.lines();
     assert_eq!((lines[2].event, lines[2].repeated), (EventKind::Lost, Some(7)));
+}
+
+/// The file is the evidence, the store is what is searched: both say the same, floods in one row too.
+#[tokio::test]
+async fn the_store_gets_a_copy_of_every_line_and_needs_no_file() {
+    for with_file in [true, false] {
+        let folder = Folder::new();
+        let settings = store::Settings {
+            rotation_key: store::RotationKey::random(),
+            refresh_lifetime_ms: store::REFRESH_LIFETIME_MS,
+        };
+        let store: Arc<dyn Store> = Arc::new(store::sqlite::SqliteStore::in_memory(settings).unwrap());
+        let (sender, rows) = Rows::new();
+        let path = if with_file { folder.log() } else { PathBuf::new() };
+        let audit = Audit::open_with_rows(&path, Policy::FailOpen, sender).unwrap();
+        audit.require(Event::new(EventKind::SignIn).user("0xa").user_agent("curl")).await.unwrap();
+        for _ in 0..15 {
+            audit.record(refused(1).level(Level::Alert));
+        }
+        drop(audit);
+        rows.keep(Arc::clone(&store)).await;
+        let found = store.events(0, None, Level::Info, 100).await.unwrap();
+        assert_eq!(found.len(), 13);
+        assert_eq!((found[1].kind.as_str(), found[1].outcome.as_str()), ("sign_in", "ok"));
+        assert_eq!((found[1].user.as_deref(), found[1].user_agent.as_deref()), (Some("0xa"), Some("curl")));
+        assert_eq!((found[12].level, found[12].repeated), (Level::Alert, Some(5)));
+        assert_eq!(store.events(0, Some("0xa"), Level::Info, 100).await.unwrap().len(), 1);
+        if with_file {
+            let lines = folder.lines();
+            let told: Vec<_> = lines.iter().map(|line| (line.event.as_str(), line.level)).collect();
+            let kept: Vec<_> = found.iter().map(|row| (row.kind.as_str(), row.level)).collect();
+            assert_eq!(told, kept);
+        }
+    }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 use super::chain::{Chain, LINE_MAX_BYTES};
+use super::rows::RowSender;
 use super::summary::{Summary, Told};
 use super::{Event, EventKind};
 use crate::clock::wall_ms;
@@ -38,15 +39,22 @@ pub(super) struct Request {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    file: File,
-    /// Of the file up to the last whole line, in bytes.
-    length: u64,
-    chain: Chain,
+    log: Option<LogFile>,
+    rows: Option<RowSender>,
     summary: Summary,
     lost: Arc<AtomicU64>,
     /// How many of the lost the log itself names.
     lost_told: u64,
     warned_at_ms: i64,
+}
+
+/// The file and where its chain stands.
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    /// Up to the last whole line, in bytes.
+    length: u64,
+    chain: Chain,
 }
 
 /// What the end of a log is worth.
@@ -60,30 +68,27 @@ enum End {
 }
 
 impl Writer {
-    /// Opens or begins the log, and says so in it.
-    pub(super) fn open(path: &Path, now_ms: i64, lost: Arc<AtomicU64>) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        lock(&file)?;
-        let (mut chain, mut note) = (Chain::default(), None);
-        match end(&mut file)? {
-            End::Good(good) => chain = good,
-            End::Damaged { chain: good, bytes } => {
-                chain = good;
-                note = Some(set_aside(path, &mut file, bytes)?);
-            }
-            End::Unreadable => {
-                let all = file.metadata()?.len();
-                note = Some(set_aside(path, &mut file, all)?);
+    /// With the log at `path`, unless that is empty, and a copy of every line for the store, if one is wanted.
+    pub(super) fn open(path: &Path, rows: Option<RowSender>, now_ms: i64) -> io::Result<Self> {
+        let mut this = Self {
+            log: None,
+            rows,
+            summary: Summary::default(),
+            lost: Arc::default(),
+            lost_told: 0,
+            warned_at_ms: 0,
+        };
+        let mut first =
+            vec![Told::single(Event::new(EventKind::Opened).detail(env!("CARGO_PKG_VERSION")), now_ms)];
+        if !path.as_os_str().is_empty() {
+            let (log, damage) = LogFile::open(path)?;
+            this.log = Some(log);
+            if let Some(note) = damage {
+                tracing::warn!(path = %path.display(), "the end of the audit log was damaged: {note}");
+                first.insert(0, Told::single(Event::new(EventKind::Damaged).detail(&note), now_ms));
             }
         }
-        let length = file.metadata()?.len();
-        let mut this =
-            Self { file, length, chain, summary: Summary::default(), lost, lost_told: 0, warned_at_ms: 0 };
-        if let Some(note) = note {
-            tracing::warn!(path = %path.display(), "the end of the audit log was damaged: {note}");
-            this.write(&[Told::single(Event::new(EventKind::Damaged).detail(&note), now_ms)])?;
-        }
-        this.write(&[Told::single(Event::new(EventKind::Opened).detail(env!("CARGO_PKG_VERSION")), now_ms)])?;
+        this.write(&first)?;
         Ok(this)
     }
 
@@ -95,7 +100,8 @@ impl Writer {
     /// As if the disk had become full.
     #[cfg(test)]
     pub(super) fn on_a_full_disk(mut self) -> Self {
-        self.file = OpenOptions::new().append(true).open("/dev/full").expect("Linux has it");
+        let log = self.log.as_mut().expect("a log in a file");
+        log.file = OpenOptions::new().append(true).open("/dev/full").expect("Linux has it");
         self
     }
 
@@ -128,7 +134,7 @@ impl Writer {
         lines.extend(self.summary.due(wall_ms()));
         let mut good = self.write_or_lose(lines);
         if good && !waiting.is_empty() {
-            good = self.file.sync_data().inspect_err(warn).is_ok();
+            good = self.log.as_ref().is_none_or(|log| log.file.sync_data().inspect_err(warn).is_ok());
         }
         for written in waiting {
             let _ = written.send(good);
@@ -158,6 +164,36 @@ impl Writer {
                 false
             }
         }
+    }
+
+    /// Writes all lines or none; the copy for the store gets them anyway.
+    fn write(&mut self, lines: &[Told]) -> io::Result<()> {
+        if let Some(rows) = &self.rows {
+            lines.iter().for_each(|told| rows.send(told));
+        }
+        self.log.as_mut().map_or(Ok(()), |log| log.write(lines))
+    }
+}
+
+impl LogFile {
+    /// Opens or begins the log; a note says what had to be set aside.
+    fn open(path: &Path) -> io::Result<(Self, Option<String>)> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        lock(&file)?;
+        let (mut chain, mut note) = (Chain::default(), None);
+        match end(&mut file)? {
+            End::Good(good) => chain = good,
+            End::Damaged { chain: good, bytes } => {
+                chain = good;
+                note = Some(set_aside(path, &mut file, bytes)?);
+            }
+            End::Unreadable => {
+                let all = file.metadata()?.len();
+                note = Some(set_aside(path, &mut file, all)?);
+            }
+        }
+        let length = file.metadata()?.len();
+        Ok((Self { file, length, chain }, note))
     }
 
     /// Writes all lines or none.

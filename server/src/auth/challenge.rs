@@ -164,6 +164,13 @@ impl Challenges {
         }
     }
 
+    /// Forgets challenges that have expired and networks that asked for nothing lately.
+    pub fn purge(&self, now_ms: i64) {
+        let mut store = self.store();
+        store.expire(now_ms);
+        store.forget(now_ms);
+    }
+
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().expect("no holder panics")
     }

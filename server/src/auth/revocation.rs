@@ -18,12 +18,21 @@ impl Revocations {
         Self { lifetime_ms, until_ms: Mutex::default() }
     }
 
+    /// How long a token may outlive its family, in milliseconds.
+    #[must_use]
+    pub fn lifetime_ms(&self) -> i64 {
+        self.lifetime_ms
+    }
+
     /// From now on tokens of this family are refused.
     pub fn add(&self, family: &str, now_ms: i64) {
         let mut until_ms = self.until_ms.lock().expect("no holder panics");
-        // Those whose tokens have all expired need not be kept; this is the only way to grow.
-        until_ms.retain(|_, until_ms| *until_ms > now_ms);
         until_ms.insert(family.into(), now_ms + self.lifetime_ms);
+    }
+
+    /// Forgets those whose tokens have all expired.
+    pub fn purge(&self, now_ms: i64) {
+        self.until_ms.lock().expect("no holder panics").retain(|_, until_ms| *until_ms > now_ms);
     }
 
     /// Whether tokens of this family are refused.
@@ -43,8 +52,10 @@ mod tests {
         revocations.add("a", 0);
         assert!(revocations.contains("a") && !revocations.contains("b"));
         revocations.add("b", 999);
+        revocations.purge(999);
         assert!(revocations.contains("a"));
         revocations.add("c", 1_000);
+        revocations.purge(1_000);
         assert!(!revocations.contains("a") && revocations.contains("b"));
         assert_eq!(revocations.until_ms.lock().unwrap().len(), 2);
     }

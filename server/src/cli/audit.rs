@@ -5,10 +5,10 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::usage;
-use crate::audit::{Level, Line, next_line, verify};
+use crate::audit::{Level, Line, Since, next_line, verify};
 use crate::failure::{Exit, Failure};
 
 /// Flags of `audit`.
@@ -45,12 +45,6 @@ enum Verb {
         /// The log; `audit.file` of the configuration when left out
         file: Option<PathBuf>,
     },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Since {
-    Ago(SignedDuration),
-    At(Timestamp),
 }
 
 impl Audit {
@@ -100,35 +94,11 @@ impl Audit {
 
     fn wanted(&self, line: &Line, now: Timestamp) -> bool {
         let since = self.since.is_none_or(|since| {
-            let start = match since {
-                Since::At(start) => start,
-                Since::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
-            };
-            line.time.parse::<Timestamp>().is_ok_and(|time| time >= start)
+            let start_ms = since.start_ms(now.as_millisecond());
+            line.time.parse::<Timestamp>().is_ok_and(|time| time.as_millisecond() >= start_ms)
         });
         let user = |wanted: &String| line.user.as_ref().is_some_and(|user| user.eq_ignore_ascii_case(wanted));
         since && self.user.as_ref().is_none_or(user) && self.level.is_none_or(|level| line.level >= level)
-    }
-}
-
-impl std::str::FromStr for Since {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(time) = text.parse() {
-            return Ok(Self::At(time));
-        }
-        let wrong = "write 90s, 30m, 1h or 7d, or a time such as 2025-11-04T10:30:00Z";
-        let unit = text.chars().next_back().ok_or(wrong)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            _ => return Err(wrong),
-        };
-        let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong)?;
-        Ok(Self::Ago(SignedDuration::from_secs(i64::from(number) * seconds)))
     }
 }
 
@@ -245,15 +215,5 @@ mod tests {
         assert_eq!(count(Audit { since: Some("2025-11-04T11:31:00Z".parse().unwrap()), ..all() }), 1);
         assert_eq!(count(Audit { user: Some("0xabc".into()), ..all() }), 1);
         assert_eq!(count(Audit { level: Some(Level::Warning), ..all() }), 2);
-    }
-
-    #[test]
-    fn a_time_is_given_as_ago_or_as_a_date() {
-        let ago = |seconds| Ok(Since::Ago(SignedDuration::from_secs(seconds)));
-        assert_eq!("1h".parse(), ago(3_600));
-        assert_eq!("7d".parse(), ago(604_800));
-        for wrong in ["", "h", "1", "-1h", "1 h", "1w", "1é", "yesterday"] {
-            assert!(wrong.parse::<Since>().is_err(), "{wrong}");
-        }
     }
 }

@@ -121,6 +121,9 @@ jwt_secret = "{secret}"
 # Users and their sessions, an SQLite file; empty: they end with the run.
 [store]
 # file = ""                                     (for example /var/lib/tidegate/tidegate.db)
+# A PostgreSQL database instead, for several gateways; all of them need the same rotation_key of at least 32 bytes.
+# postgres = ""                                 (postgres://user:password@host/name)
+# rotation_key = ""                             (openssl rand -hex 32)
 
 # The last signals of every feed, kept across restarts: who comes back misses nothing. Empty: a start computes them
 # anew, as far as the market tells its past.
@@ -170,6 +173,8 @@ jwt_secret = "{secret}"
 [audit]
 # file = ""                                     (none; for example /var/log/tidegate/audit.jsonl)
 # policy = "fail_open"                          (fail_closed: no sign-in that cannot be written down)
+# The store keeps a copy to search in; the file itself is never shortened.
+# keep_days = 90
 "#
     )
 }

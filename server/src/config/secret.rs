@@ -71,7 +71,7 @@ impl Secret {
     }
 
     /// Why it should not protect anything, if there is a reason. An empty one protects nothing and is not judged.
-    fn weakness(&self) -> Option<String> {
+    pub(super) fn weakness(&self) -> Option<String> {
         let text = self.0.as_str();
         if text.is_empty() {
             return None;
@@ -186,8 +186,8 @@ impl AuthConfig {
     /// Reads what is given as a file.
     pub(super) fn read_secret_files(&mut self) -> Result<(), Failure> {
         let Self { jwt_secret, jwt_secret_file, previous_jwt_secret, previous_jwt_secret_file, .. } = self;
-        read_secret_file("jwt_secret", jwt_secret, jwt_secret_file.as_deref())?;
-        read_secret_file("previous_jwt_secret", previous_jwt_secret, previous_jwt_secret_file.as_deref())
+        read_secret_file("auth.jwt_secret", jwt_secret, jwt_secret_file.as_deref())?;
+        read_secret_file("auth.previous_jwt_secret", previous_jwt_secret, previous_jwt_secret_file.as_deref())
     }
 
     /// Checks every secret by itself and against the others.
@@ -257,12 +257,12 @@ impl AuthConfig {
     }
 }
 
-fn read_secret_file(name: &str, secret: &mut Secret, file: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn read_secret_file(name: &str, secret: &mut Secret, file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else { return Ok(()) };
     if !secret.is_empty() {
         return Err(Failure::configuration(
             "TG-CFG-006",
-            format!("both auth.{name} and auth.{name}_file are set"),
+            format!("both {name} and {name}_file are set"),
             "keep one of them",
         ));
     }

@@ -4,7 +4,9 @@
 //! Times are arguments, in Unix milliseconds.
 
 mod error;
+mod event;
 mod family;
+mod open;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
@@ -20,8 +22,12 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::audit::Level;
+
 pub use self::error::StoreError;
+pub use self::event::Event;
 pub use self::family::REUSE_GRACE_MS;
+pub use self::open::open;
 pub use self::token::{RefreshToken, RotationKey};
 
 /// The role of a wallet that signs in for the first time.
@@ -74,6 +80,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Revokes every family of a user and says which were not revoked before.
     fn revoke_user<'a>(&'a self, wallet: &'a str, now_ms: i64) -> Answer<'a, Vec<Uuid>>;
 
+    /// The families that were revoked at or after `since_ms`, by whatever node or program.
+    fn revoked_since(&self, since_ms: i64) -> Answer<'_, Vec<Uuid>>;
+
     /// Whether the family is known, not revoked, and its newest token has not expired.
     fn family_is_live(&self, family_id: Uuid, now_ms: i64) -> Answer<'_, bool>;
 
@@ -94,8 +103,8 @@ pub trait Store: fmt::Debug + Send + Sync {
         limit: u32,
     ) -> Answer<'a, Vec<Event>>;
 
-    /// Removes the events before `before_ms` and says how many.
-    fn purge_events(&self, before_ms: i64) -> Answer<'_, u64>;
+    /// Removes the events before `before_ms`, and of the others all but the newest `keep`; says how many.
+    fn purge_events(&self, before_ms: i64, keep: u32) -> Answer<'_, u64>;
 }
 
 /// What a store needs to know beforehand.
@@ -179,72 +188,6 @@ pub enum RotateRefused {
     /// The database does not work; nothing is known about the token.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// How much attention an event deserves, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Everyday.
-    Info,
-    /// Worth knowing.
-    Notice,
-    /// Maybe an attack.
-    Warning,
-    /// Somebody should look now.
-    Alert,
-}
-
-impl Level {
-    /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Info, Self::Notice, Self::Warning, Self::Alert];
-
-    /// As a database orders it.
-    fn rank(self) -> i16 {
-        self as i16
-    }
-
-    fn from_rank(rank: i16) -> Result<Self, StoreError> {
-        Self::ALL.into_iter().find(|level| level.rank() == rank).ok_or(StoreError::Damaged)
-    }
-}
-
-/// An audit event as a row. Texts are kept as they come, but for NUL characters (U+FFFD instead); their writer
-/// bounds them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When, in Unix milliseconds.
-    pub time_ms: i64,
-    /// What happened, for example `sign_in`.
-    pub kind: String,
-    /// How it ended, for example `refused`.
-    pub outcome: String,
-    /// How much attention it deserves.
-    pub level: Level,
-    /// Whom it is about.
-    pub user: Option<String>,
-    /// Where it came from.
-    pub ip: Option<String>,
-    /// What the peer says it is.
-    pub user_agent: Option<String>,
-    /// What else there is to say.
-    pub detail: Option<String>,
-}
-
-impl Event {
-    /// Without NUL characters, which PostgreSQL does not store: an event of a hostile peer must not get lost.
-    fn storable(&self) -> Self {
-        let clean = |text: &String| text.replace('\0', "\u{fffd}");
-        Self {
-            time_ms: self.time_ms,
-            kind: clean(&self.kind),
-            outcome: clean(&self.outcome),
-            level: self.level,
-            user: self.user.as_ref().map(clean),
-            ip: self.ip.as_ref().map(clean),
-            user_agent: self.user_agent.as_ref().map(clean),
-            detail: self.detail.as_ref().map(clean),
-        }
-    }
 }
 
 /// Roles as one column.

@@ -17,6 +17,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, GenericClient, NoTls, Row, Transaction};
 use uuid::Uuid;
 
+use super::event::{level_of, rank_of};
 use super::family::{Decision, Shown, TokenRow};
 use super::token::TokenHash;
 use super::{
@@ -166,6 +167,12 @@ impl PostgresStore {
         Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
     }
 
+    async fn revoked_since(&self, since_ms: i64) -> Result<Vec<Uuid>, StoreError> {
+        let sql = "SELECT id FROM families WHERE revoked_ms >= $1";
+        let rows = self.lease().await?.query(sql, &[&since_ms]).await?;
+        Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
     async fn family_is_live(&self, family_id: Uuid, now_ms: i64) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM families WHERE id = $1 AND revoked_ms IS NULL AND expires_ms > $2";
         Ok(self.lease().await?.query_opt(sql, &[&family_id, &now_ms]).await?.is_some())
@@ -189,11 +196,14 @@ impl PostgresStore {
     }
 
     async fn append_event(&self, event: &Event) -> Result<(), StoreError> {
-        let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail } = &event.storable();
-        let sql = "INSERT INTO events (time_ms, kind, outcome, level, wallet, ip, user_agent, detail)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let level = level.rank();
-        let values: [&(dyn ToSql + Sync); 8] = [time_ms, kind, outcome, &level, user, ip, user_agent, detail];
+        let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail, repeated } =
+            &event.storable();
+        let sql =
+            "INSERT INTO events (time_ms, kind, outcome, level, wallet, ip, user_agent, detail, repeated)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let (level, repeated) = (rank_of(*level), repeated.map(i64::from));
+        let values: [&(dyn ToSql + Sync); 9] =
+            [time_ms, kind, outcome, &level, user, ip, user_agent, detail, &repeated];
         self.lease().await?.execute(sql, &values).await?;
         Ok(())
     }
@@ -205,16 +215,17 @@ impl PostgresStore {
         level: Level,
         limit: u32,
     ) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT time_ms, kind, outcome, level, wallet, ip, user_agent, detail FROM events
+        let sql = "SELECT time_ms, kind, outcome, level, wallet, ip, user_agent, detail, repeated FROM events
                    WHERE time_ms >= $1 AND ($2::text IS NULL OR wallet = $2) AND level >= $3
                    ORDER BY time_ms DESC, id DESC LIMIT $4";
-        let (level, limit) = (level.rank(), i64::from(limit));
+        let (level, limit) = (rank_of(level), i64::from(limit));
         let rows = self.lease().await?.query(sql, &[&since_ms, &user, &level, &limit]).await?;
         rows.iter().rev().map(event_from).collect()
     }
 
-    async fn purge_events(&self, before_ms: i64) -> Result<u64, StoreError> {
-        Ok(self.lease().await?.execute("DELETE FROM events WHERE time_ms < $1", &[&before_ms]).await?)
+    async fn purge_events(&self, before_ms: i64, keep: u32) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM events WHERE time_ms < $1 OR id <= (SELECT max(id) FROM events) - $2";
+        Ok(self.lease().await?.execute(sql, &[&before_ms, &i64::from(keep)]).await?)
     }
 }
 
@@ -274,6 +285,10 @@ impl Store for PostgresStore {
         within(self.revoke_user(wallet, now_ms)).boxed()
     }
 
+    fn revoked_since(&self, since_ms: i64) -> Answer<'_, Vec<Uuid>> {
+        within(self.revoked_since(since_ms)).boxed()
+    }
+
     fn family_is_live(&self, family_id: Uuid, now_ms: i64) -> Answer<'_, bool> {
         within(self.family_is_live(family_id, now_ms)).boxed()
     }
@@ -296,8 +311,8 @@ impl Store for PostgresStore {
         within(self.events(since_ms, user, level, limit)).boxed()
     }
 
-    fn purge_events(&self, before_ms: i64) -> Answer<'_, u64> {
-        within(self.purge_events(before_ms)).boxed()
+    fn purge_events(&self, before_ms: i64, keep: u32) -> Answer<'_, u64> {
+        within(self.purge_events(before_ms, keep)).boxed()
     }
 }
 
@@ -454,11 +469,12 @@ fn event_from(row: &Row) -> Result<Event, StoreError> {
         time_ms: row.try_get(0)?,
         kind: row.try_get(1)?,
         outcome: row.try_get(2)?,
-        level: Level::from_rank(row.try_get(3)?)?,
+        level: level_of(row.try_get(3)?)?,
         user: row.try_get(4)?,
         ip: row.try_get(5)?,
         user_agent: row.try_get(6)?,
         detail: row.try_get(7)?,
+        repeated: row.try_get::<_, Option<i64>>(8)?.map(|times| u32::try_from(times).unwrap_or(u32::MAX)),
     })
 }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, Tran
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::event::{level_of, rank_of};
 use super::family::{Decision, Shown, TokenRow};
 use super::token::TokenHash;
 use super::{
@@ -150,6 +151,10 @@ impl Store for SqliteStore {
         Box::pin(self.run(move |database| database.durably(|tx| revoke_user(tx, &wallet, now_ms))))
     }
 
+    fn revoked_since(&self, since_ms: i64) -> Answer<'_, Vec<Uuid>> {
+        Box::pin(self.run(move |database| revoked_since(&database.connection, since_ms)))
+    }
+
     fn family_is_live(&self, family_id: Uuid, now_ms: i64) -> Answer<'_, bool> {
         Box::pin(self.run(move |database| database.family_is_live(family_id, now_ms)))
     }
@@ -176,12 +181,11 @@ impl Store for SqliteStore {
         )
     }
 
-    fn purge_events(&self, before_ms: i64) -> Answer<'_, u64> {
-        Box::pin(self.run(move |database| {
-            let removed =
-                database.connection.execute("DELETE FROM events WHERE time_ms < ?1", [before_ms])?;
-            Ok(removed as u64)
-        }))
+    fn purge_events(&self, before_ms: i64, keep: u32) -> Answer<'_, u64> {
+        let sql = "DELETE FROM events WHERE time_ms < ?1 OR id <= (SELECT max(id) FROM events) - ?2";
+        Box::pin(
+            self.run(move |database| Ok(database.connection.execute(sql, params![before_ms, keep])? as u64)),
+        )
     }
 }
 
@@ -402,12 +406,18 @@ fn revoke_user(tx: &Transaction<'_>, wallet: &str, now_ms: i64) -> Result<Vec<Uu
     Ok(revoked.collect::<Result<_, _>>()?)
 }
 
+fn revoked_since(connection: &Connection, since_ms: i64) -> Result<Vec<Uuid>, StoreError> {
+    let mut statement = connection.prepare("SELECT id FROM families WHERE revoked_ms >= ?1")?;
+    let revoked = statement.query_map([since_ms], |row| row.get(0))?;
+    Ok(revoked.collect::<Result<_, _>>()?)
+}
+
 fn append_event(connection: &Connection, event: &Event) -> Result<(), StoreError> {
-    let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail } = event;
+    let Event { time_ms, kind, outcome, level, user, ip, user_agent, detail, repeated } = event;
     connection.execute(
-        "INSERT INTO events (time_ms, kind, outcome, level, wallet, ip, user_agent, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        params![time_ms, kind, outcome, level.rank(), user, ip, user_agent, detail],
+        "INSERT INTO events (time_ms, kind, outcome, level, wallet, ip, user_agent, detail, repeated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![time_ms, kind, outcome, rank_of(*level), user, ip, user_agent, detail, repeated],
     )?;
     Ok(())
 }
@@ -420,22 +430,23 @@ fn events(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let mut statement = connection.prepare(
-        "SELECT time_ms, kind, outcome, level, wallet, ip, user_agent, detail FROM events
+        "SELECT time_ms, kind, outcome, level, wallet, ip, user_agent, detail, repeated FROM events
          WHERE time_ms >= ?1 AND (?2 IS NULL OR wallet = ?2) AND level >= ?3
          ORDER BY time_ms DESC, id DESC LIMIT ?4",
     )?;
-    let mut rows = statement.query(params![since_ms, user, level.rank(), limit])?;
+    let mut rows = statement.query(params![since_ms, user, rank_of(level), limit])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         events.push(Event {
             time_ms: row.get(0)?,
             kind: row.get(1)?,
             outcome: row.get(2)?,
-            level: Level::from_rank(row.get(3)?)?,
+            level: level_of(row.get(3)?)?,
             user: row.get(4)?,
             ip: row.get(5)?,
             user_agent: row.get(6)?,
             detail: row.get(7)?,
+            repeated: row.get(8)?,
         });
     }
     events.reverse();

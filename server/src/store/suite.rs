@@ -237,6 +237,12 @@ async fn revoked_user([store, other]: Nodes) {
     expected.sort();
     assert_eq!(revoked, expected);
     assert!(store.revoke_user(WALLET, NOW_MS).await.unwrap().is_empty());
+    let mut recent = other.revoked_since(NOW_MS).await.unwrap();
+    recent.sort();
+    let mut all = vec![one.family_id, two.family_id, gone.family_id];
+    all.sort();
+    assert_eq!(recent, all, "on every node");
+    assert!(other.revoked_since(NOW_MS + 1).await.unwrap().is_empty());
     assert_eq!(refused(&*other, &token, NOW_MS).await, RotateRefused::Revoked);
     assert!(store.family_is_live(kept.family_id, NOW_MS).await.unwrap());
 }
@@ -287,6 +293,7 @@ async fn audit_events([store, other]: Nodes) {
         ip: Some("2001:db8::1".into()),
         user_agent: Some("a 'browser'; \"quoted\" ☂".into()),
         detail: user.is_none().then(|| "line\nbreak".into()),
+        repeated: user.is_none().then_some(u32::MAX),
     };
     let all = [
         event(3, Level::Info, Some(WALLET)),
@@ -307,8 +314,10 @@ async fn audit_events([store, other]: Nodes) {
     assert_eq!(found(0, Some("nobody' OR '1'='1"), Level::Info, 10).await.unwrap(), []);
     assert_eq!(found(0, None, Level::Alert, u32::MAX).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(found(0, None, Level::Info, 0).await.unwrap(), []);
-    assert_eq!(other.purge_events(2).await.unwrap(), 1);
+    assert_eq!(other.purge_events(2, 10).await.unwrap(), 1);
     assert_eq!(found(0, None, Level::Warning, 10).await.unwrap(), [second]);
+    assert_eq!(other.purge_events(2, 1).await.unwrap(), 2, "the newest one stays");
+    assert_eq!(found(0, None, Level::Info, 10).await.unwrap().len(), 1);
     let hostile = Event { user_agent: Some("a\0b".into()), ..first };
     store.append_event(&hostile).await.unwrap();
     let kept = found(0, None, Level::Alert, 1).await.unwrap();

@@ -75,6 +75,12 @@ impl RotationKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
     }
 
+    /// The key of a secret text of any length.
+    #[must_use]
+    pub fn from_secret(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
     /// A key that ends with this process.
     #[must_use]
     pub fn random() -> Self {

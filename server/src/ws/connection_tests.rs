@@ -340,3 +340,69 @@ async fn t_63_a_panic_in_one_connection_closes_that_one_with_1011_and_gives_its_
     harness.publish(1);
     while other.hear().await["id"] != 1 {}
 }
+
+impl Peer {
+    /// The next message that is no heartbeat.
+    async fn hear_news(&mut self) -> Value {
+        loop {
+            let message = self.hear().await;
+            if message["type"] != "heartbeat" {
+                return message;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_22_a_token_is_renewed_in_band_narrowed_at_once_and_ends_its_connection() {
+    let harness = Harness::new().await;
+    let [own, other] = [1, 2].map(|number| Wallet::new(number).address().to_checksum(None));
+    let authenticate = |wallet: &str, roles: &[&str], seconds: u64| {
+        let minted = harness.app.tokens.mint_lasting(seconds, wallet, roles, "sid", "jti", wall_ms());
+        json!({"type": "authenticate", "id": 1, "token": minted.token})
+    };
+    // Tokens end at whole seconds.
+    let about = |elapsed: Duration, seconds: u64| {
+        let left = Duration::from_secs(seconds).checked_sub(elapsed).expect("not later");
+        assert!(left <= Duration::from_millis(1_500), "{elapsed:?}, not {seconds} s");
+    };
+    let mut peer = harness.connect(None);
+    peer.say(&authenticate(&own, &["user"], 300));
+    assert_eq!(peer.hear_news().await["type"], "authenticated");
+    assert_eq!(peer.hear_news().await["type"], "connected");
+    peer.say(&json!({"type": "subscribe", "id": 2, "symbol": "BTCUSDT", "strategy": "momentum"}));
+    assert_eq!(peer.hear_news().await["type"], "subscribed");
+    let _latest = peer.hear_news().await;
+
+    let started = Instant::now();
+    assert_eq!(peer.hear_news().await["type"], "token_expiring");
+    about(started.elapsed(), 240);
+    peer.say(&authenticate(&other, &["user"], 300));
+    let mismatch = peer.hear_news().await;
+    assert_eq!(
+        (&mismatch["type"], &mismatch["payload"]["code"]),
+        (&json!("auth_error"), &json!("identity_mismatch"))
+    );
+    peer.say(&authenticate(&own, &["user"], 600));
+    let renewed = peer.hear_news().await;
+    assert_eq!((&renewed["type"], &renewed["id"]), (&json!("authenticated"), &json!(1)));
+    assert!(renewed["payload"]["expires_in_ms"].as_u64().unwrap() > 598_000, "{renewed}");
+    harness.publish(1);
+    assert_eq!(peer.hear_news().await["id"], 1, "the subscription goes on");
+
+    let renewed_at = Instant::now();
+    assert_eq!(peer.hear_news().await["type"], "token_expiring", "and the old end is forgotten");
+    about(renewed_at.elapsed(), 540);
+    peer.say(&authenticate(&own, &[], 120));
+    assert_eq!(peer.hear_news().await["type"], "authenticated");
+    let narrowed_at = Instant::now();
+    assert_eq!(peer.hear_news().await["payload"]["code"], "forbidden");
+    harness.publish(2);
+    peer.say(&json!({"type": "ping", "id": 9}));
+    assert_eq!(peer.hear_news().await["id"], 9, "no signal comes any more");
+    assert_eq!(peer.hear_news().await["type"], "token_expiring");
+    let expired = peer.hear_news().await;
+    assert_eq!((&expired["type"], &expired["payload"]["code"]), (&json!("error"), &json!("token_expired")));
+    about(narrowed_at.elapsed(), 120);
+    assert_eq!(peer.closed().await, 4002);
+}

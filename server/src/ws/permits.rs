@@ -1,6 +1,6 @@
 //! Connections per user, and what a user's connections share. A permit gives itself back when it is dropped.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use tidegate_protocol::{RATE_WINDOW_MS, SlidingWindow};
@@ -138,16 +138,27 @@ impl Permits {
         held.iter().map(|slot| (slot.session_id, Arc::clone(&slot.pulse))).collect()
     }
 
-    /// Tells every connection of a refresh family that its session has ended; says how many there were.
+    /// Tells every connection of a refresh family that its session has ended; says how many there were. They give up
+    /// their places at once: whoever signs in again does not wait until the last of them has closed.
     pub fn revoke(&self, family: &str) -> usize {
-        let users = self.users.lock().expect("no holder panics");
+        let mut users = self.users.lock().expect("no holder panics");
         let mut revoked = 0;
-        for slot in users.slots().filter(|slot| &*slot.family == family) {
-            // A full or closed door means that the connection is leaving already.
-            let _ = slot.notices.try_send(Notice::Revoked);
-            revoked += 1;
+        for user in users.by_id.values_mut() {
+            for slot in user.held.extract_if(.., |slot| &*slot.family == family) {
+                // A full or closed door means that the connection is leaving already.
+                let _ = slot.notices.try_send(Notice::Revoked);
+                revoked += 1;
+            }
         }
         revoked
+    }
+
+    /// The refresh families of a user's connections.
+    #[must_use]
+    pub fn families(&self, user_id: &str) -> HashSet<Arc<str>> {
+        let users = self.users.lock().expect("no holder panics");
+        let held = users.by_id.get(user_id).into_iter().flat_map(|user| &user.held);
+        held.map(|slot| Arc::clone(&slot.family)).collect()
     }
 
     /// Who holds a place now.
@@ -317,7 +328,12 @@ mod tests {
         assert_eq!(permits.revoke("f"), 1);
         assert_eq!((one_door.try_recv(), two_door.try_recv().is_err()), (Ok(Notice::Revoked), true));
         two.renew(&"f".into());
-        assert_eq!(permits.revoke("f"), 2);
+        assert_eq!(
+            permits.families("a"),
+            HashSet::from(["f".into()]),
+            "the first one has given up its place"
+        );
+        assert_eq!(permits.revoke("f"), 1);
         assert_eq!(two_door.try_recv(), Ok(Notice::Revoked));
         assert_eq!(permits.revoke("nobody's"), 0);
     }

@@ -251,6 +251,10 @@ impl Admission {
         {
             return Err(Refusal::ForeignPath);
         }
+        let is_revoked = || app.revocations.contains(&identity.family);
+        if is_revoked() {
+            return Err(Refusal::InvalidToken);
+        }
         match &self.permit {
             // Of another user's token, the session says that it changes nothing.
             Some(permit) if permit.user_id() == &identity.user_id => permit.renew(&identity.family),
@@ -261,8 +265,8 @@ impl Admission {
                 self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
             }
         }
-        // Last, so that no revocation falls between the check and the place.
-        if app.revocations.contains(&identity.family) {
+        // Again, so that no revocation falls between the check and the place.
+        if is_revoked() {
             return Err(Refusal::InvalidToken);
         }
         Ok(identity)

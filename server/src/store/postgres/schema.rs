@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use crate::store::StoreError;
 
 /// What leads from each version to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // The last index of tokens holds by itself that a family has one living token at most.
     "CREATE TABLE users (
         wallet TEXT PRIMARY KEY,
@@ -46,6 +46,9 @@ const MIGRATIONS: [&str; 1] = [
     );
     CREATE INDEX events_in_time ON events (time_ms);
     CREATE INDEX events_of_wallet ON events (wallet, time_ms);",
+    // Every node asks all the time what was revoked just now.
+    "ALTER TABLE events ADD COLUMN repeated BIGINT;
+    CREATE INDEX families_by_revocation ON families (revoked_ms) WHERE revoked_ms IS NOT NULL;",
 ];
 
 /// Any number that all nodes agree on: they migrate one after the other.

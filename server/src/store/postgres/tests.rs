@@ -10,8 +10,9 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::config::{Secret, StoreConfig};
 use crate::store::model::{self, LIFETIME_MS};
-use crate::store::suite::{CASES, Folder, NOW_MS, WALLET, settings};
+use crate::store::suite::{CASES, Folder, NOW_MS, WALLET, pair, settings};
 
 /// A PostgreSQL server on a socket in a folder; it ends with the value.
 struct Server {
@@ -151,7 +152,29 @@ async fn two_stores_on_a_real_server_keep_every_rule() {
     }
     families_follow_the_model(&server).await;
     a_newer_schema_is_refused(&server).await;
+    the_configuration_opens_it(&server).await;
     a_server_that_comes_back_is_found_again(&mut server).await;
+}
+
+/// As two gateways do, whose configurations share the database and the key.
+async fn the_configuration_opens_it(server: &Server) {
+    let address = server.fresh_database("configured").await;
+    let config = |address: &str| StoreConfig {
+        postgres: Secret::new(address.into()),
+        rotation_key: Secret::new("fedcba9876543210fedcba9876543210".into()),
+        ..StoreConfig::default()
+    };
+    let one = crate::store::open(&config(&address)).await.unwrap();
+    let two = crate::store::open(&config(&address)).await.unwrap();
+    one.signed_in(WALLET, NOW_MS).await.unwrap();
+    let first = one.begin_family(WALLET, NOW_MS).await.unwrap().refresh_token.to_text();
+    let answers = [one.rotate(&first, NOW_MS).await.unwrap(), two.rotate(&first, NOW_MS).await.unwrap()];
+    assert_eq!(pair(&answers[0]), pair(&answers[1]), "one key, one successor");
+
+    let failure = crate::store::open(&config("postgres://me:hunter2@127.0.0.1:1/nowhere")).await.unwrap_err();
+    let text = failure.to_string();
+    assert!(text.contains("TG-STO-001") && text.contains("check store.postgres"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }
 
 async fn families_follow_the_model(server: &Server) {
@@ -172,7 +195,7 @@ async fn a_newer_schema_is_refused(server: &Server) {
     let client = server.connect("newer").await;
     client.batch_execute("UPDATE tidegate.schema_version SET version = 7").await.unwrap();
     let error = PostgresStore::open(&address, settings()).await.unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error:?}");
 
     let missing = PostgresStore::open(&server.address("nowhere"), settings()).await.unwrap_err();
     assert!(missing.to_string().contains("\"nowhere\" does not exist"), "{missing}");

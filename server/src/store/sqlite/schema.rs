@@ -18,7 +18,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What leads from each version to the next. Never changed once released, only added to.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // The last index holds by itself that a family has one living token at most.
     "CREATE TABLE users (
         wallet TEXT NOT NULL PRIMARY KEY,
@@ -59,6 +59,9 @@ const MIGRATIONS: [&str; 1] = [
     ) STRICT;
     CREATE INDEX events_in_time ON events (time_ms);
     CREATE INDEX events_of_wallet ON events (wallet, time_ms);",
+    // Every node asks all the time what was revoked just now.
+    "ALTER TABLE events ADD COLUMN repeated INTEGER;
+    CREATE INDEX families_by_revocation ON families (revoked_ms) WHERE revoked_ms IS NOT NULL;",
 ];
 
 pub(super) fn open_in_memory() -> Result<Connection, StoreError> {

@@ -169,7 +169,7 @@ fn a_newer_file_is_refused_with_the_way_out() {
         connection.pragma_update(None, "user_version", version).unwrap();
         drop(connection);
         let error = open(&path).unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found, known: 1, .. } if found == version), "{error:?}");
+        assert!(matches!(error, StoreError::Newer { found, known: 2, .. } if found == version), "{error:?}");
         assert!(error.to_string().contains("run the newer program"), "{error}");
     }
 }
