@@ -1,12 +1,13 @@
 //! Market data and health over HTTP.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{self, FromRequest, FromRequestParts, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::{self, ConnectInfo, FromRequest, FromRequestParts, Request, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,9 +18,9 @@ use tidegate_protocol::{ErrorCode, Feed, HISTORY_PER_FEED, MAX_ID, Strategy, Sym
 use tidegate_strategy::{Candle, MINUTE_MS, Signal, resample};
 
 use crate::app::App;
-use crate::auth::Identity;
+use crate::auth::Peer;
+use crate::auth::bearer::authorised;
 use crate::auth::permission::Permission;
-use crate::auth::token::TokenRefused;
 use crate::clock::{iso, wall_ms};
 use crate::outcomes::{FEE_MAX_PERCENT, Report};
 use crate::refusal::Refusal;
@@ -135,11 +136,12 @@ pub async fn health() -> Json<Value> {
 ///
 /// # Errors
 /// No token, a token that is not valid, or one whose roles do not allow it.
-pub async fn stats(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
-    let identity = bearer(&app, &headers)?;
-    if !app.rules.permissions.allow(&identity.roles, Permission::SystemMonitor) {
-        return Err(Refusal::Forbidden(Permission::SystemMonitor).into());
-    }
+pub async fn stats(
+    State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    authorised(&app, &Peer::new(peer, &headers), &headers, Permission::SystemMonitor).await?;
     let census = app.permits.census();
     let limit = app.config.limits.connections_per_user;
     let open = app.connections();
@@ -166,22 +168,6 @@ pub async fn stats(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Js
         },
         "timestamp": iso(wall_ms()),
     })))
-}
-
-/// Whose token is in the `Authorization` header. Cookies do not count: a page could send them without knowing.
-fn bearer(app: &App, headers: &HeaderMap) -> Result<Identity, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::Unauthenticated) };
-    let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-    let (scheme, token) = token.ok_or(Refusal::InvalidToken)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refusal::InvalidToken);
-    }
-    let identity = app.tokens.verify(token.trim(), wall_ms()).map_err(|refused| match refused {
-        TokenRefused::Expired => Refusal::TokenExpired,
-        TokenRefused::Invalid => Refusal::InvalidToken,
-    })?;
-    if app.revocations.contains(&identity.family) { Err(Refusal::InvalidToken) } else { Ok(identity) }
 }
 
 /// `GET /api/perps/symbols`.
@@ -347,7 +333,7 @@ pub async fn outcomes(
     Ok(Json(latest.outcomes.report(strategy, fee)))
 }
 
-fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
+pub(crate) fn number(name: &str, text: &str, range: RangeInclusive<u64>) -> Result<u64, ApiError> {
     let number = text.parse().ok().filter(|number| range.contains(number));
     number.ok_or_else(|| {
         let (least, most) = range.into_inner();

@@ -7,7 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
@@ -33,6 +33,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/auth/verify", post(auth::http::verify))
         .route("/api/auth/refresh", post(auth::http::refresh))
         .route("/api/auth/logout", post(auth::http::logout))
+        .route("/.well-known/jwks.json", get(auth::http::public_keys))
+        .route("/api/admin/audit", get(auth::admin::audit))
+        .route("/api/admin/sessions/{session}/revoke", post(auth::admin::revoke_session))
+        .route("/api/admin/users/{user_id}", get(auth::admin::user))
+        .route("/api/admin/users/{user_id}/disable", post(auth::admin::disable))
+        .route("/api/admin/users/{user_id}/enable", post(auth::admin::enable))
+        .route("/api/admin/users/{user_id}/revoke", post(auth::admin::revoke_user))
+        .route("/api/admin/users/{user_id}/roles", put(auth::admin::set_roles))
         .route("/api/perps/symbols", get(http::symbols))
         .route("/api/perps/klines", get(http::klines))
         .route("/api/perps/scalp-indicator", get(http::scalp_indicator))

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use alloy_primitives::Address;
 use axum::Json;
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::HOST;
+use axum::http::header::{CACHE_CONTROL, HOST};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ use crate::audit::{EventKind, Level};
 use crate::clock::{iso, wall_ms};
 use crate::http::{ApiError, Body};
 use crate::store::{Issued, RotateRefused, StoreError};
+
+/// Shorter than anybody waits between the day a key is published and the day it signs.
+const KEYS_MAX_AGE: &str = "public, max-age=300";
 
 #[derive(Deserialize)]
 struct ChallengeRequest {
@@ -158,6 +162,12 @@ pub async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `GET /.well-known/jwks.json`: the public halves of the keys that sign access tokens, for whoever checks them
+/// elsewhere. Empty with a shared secret, which has no public half.
+pub async fn public_keys(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(CACHE_CONTROL, KEYS_MAX_AGE)], Json(json!({ "keys": app.tokens.public_keys() })))
+}
+
 /// An access token and the refresh token that goes with it.
 fn tokens(app: &App, issued: &Issued) -> Json<Value> {
     let roles: Vec<_> = issued.roles.iter().map(String::as_str).collect();
@@ -187,14 +197,15 @@ fn no_tokens(refused: &RotateRefused) -> ApiError {
     }
 }
 
-fn unavailable(error: &StoreError) -> ApiError {
+pub(super) fn unavailable(error: &StoreError) -> ApiError {
     tracing::error!(%error, "the store does not work");
     let text = "sign-in is not possible at the moment: try again later";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Internal, text)
 }
 
-/// Recovering a signer takes a while: not on a thread that serves sockets.
+/// Recovering a signer takes a while: not on a thread that serves sockets, and not on every core at once.
 async fn answered(app: &Arc<App>, address: Address, request: VerifyRequest) -> Result<(), AnswerRefused> {
+    let _turn = app.recoveries.acquire().await.expect("it is never closed");
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || {
         app.challenges.answer(address, &request.message, &request.signature, wall_ms())
@@ -203,7 +214,7 @@ async fn answered(app: &Arc<App>, address: Address, request: VerifyRequest) -> R
     .expect("checking an answer does not panic")
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
         // The position is enough; serde's text may repeat a value.
         let (line, column) = (error.line(), error.column());

@@ -1,5 +1,7 @@
 //! Who is there: wallets sign a challenge and get a token; connections show the token.
 
+pub mod admin;
+pub mod bearer;
 pub mod challenge;
 pub mod http;
 mod jwks;

@@ -3,6 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tidegate_protocol::shortened;
+
+/// The roles that the table has.
+const ROLES: [&str; 4] = ["user", "moderator", "admin", "service"];
 
 /// One thing that a user may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +83,17 @@ impl Permissions {
         roles.iter().any(|role| self.of(role).contains(&permission))
     }
 
+    /// Whether these are roles that the table has.
+    ///
+    /// # Errors
+    /// The first that is none, and what there is.
+    pub fn check_roles(roles: &[String]) -> Result<(), String> {
+        match roles.iter().find(|role| !ROLES.contains(&role.as_str())) {
+            None => Ok(()),
+            Some(role) => Err(format!("there is no role `{}`: one of {}", shortened(role), ROLES.join(", "))),
+        }
+    }
+
     fn of(&self, role: &str) -> &[Permission] {
         match role {
             "user" => &self.user,
@@ -131,5 +146,10 @@ mod tests {
         assert!(read.allow(&["admin".into()], Permission::SignalsRead), "the others keep their defaults");
         assert!(toml::from_str::<Permissions>("user = [\"everything\"]").is_err());
         assert!(toml::from_str::<Permissions>("root = []").is_err());
+        let table = toml::Table::try_from(Permissions::default()).unwrap();
+        assert!(ROLES.iter().all(|role| table.contains_key(*role)) && table.len() == ROLES.len());
+        let check = |role: &str| Permissions::check_roles(&["user".into(), role.into()]);
+        assert_eq!(check("service"), Ok(()));
+        assert!(check("root").unwrap_err().contains("no role `root`: one of user, moderator"));
     }
 }

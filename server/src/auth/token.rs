@@ -277,6 +277,13 @@ impl Tokens {
         }
     }
 
+    /// Our own keys as JWKs (RFC 7517), without secrets: those that sign now, and those that did.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<Value> {
+        let public = |key: &SigningKey| key.verifying().public_jwk(key.kid()?);
+        self.keys.iter().filter_map(public).collect()
+    }
+
     /// None for ourselves.
     fn trusted_issuer(&self, issuer: &str) -> Result<Option<&Trusted>, TokenProblem> {
         if issuer == self.issuer {

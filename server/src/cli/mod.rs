@@ -11,6 +11,7 @@ mod signals;
 mod tail;
 mod token;
 mod tuning;
+mod user;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -62,6 +63,9 @@ enum Verb {
     /// Make keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::Verb),
+    /// Give a user roles, keep one out, or end its sessions
+    #[command(subcommand)]
+    User(user::Verb),
 }
 
 /// Runs the command line and says how it went. Bad usage ends in the parser, with exit code 2.
@@ -89,6 +93,7 @@ impl Cli {
             Verb::Config(verb) => verb.run(file),
             Verb::Token(verb) => verb.run(&config::checked(file.as_deref())?),
             Verb::Keys(verb) => verb.run(),
+            Verb::User(verb) => verb.run(&config::checked(file.as_deref())?),
         }
     }
 }
