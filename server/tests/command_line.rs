@@ -208,7 +208,7 @@ fn a_generated_key_is_private_is_never_overwritten_and_signs() {
 }
 
 #[test]
-fn t28_weak_equal_and_default_secrets_stop_the_start_in_one_line() {
+fn t_28_weak_equal_and_default_secrets_and_wildcards_stop_the_start_in_one_line() {
     let folder = Folder::new();
     let good = "0123456789abcdef0123456789abcdef";
     for (settings, problem) in [
@@ -216,12 +216,49 @@ fn t28_weak_equal_and_default_secrets_stop_the_start_in_one_line() {
         (format!("jwt_secret = \"{}\"", "a".repeat(64)), "jwt secret repeats the same few characters"),
         ("jwt_secret = \"changeme-changeme-changeme-changeme\"".into(), "begins like a well-known default"),
         (format!("jwt_secret = \"{good}\"\nprevious_jwt_secret = \"{good}\""), "are equal"),
+        (format!("jwt_secret = \"{good}\"\n[store]\nrotation_key = \"{good}\""), "equal to a jwt secret"),
+        (format!("jwt_secret = \"{good}\"\n[server]\nallowed_origins = [\"*\"]"), "there are no wildcards"),
+        (format!("jwt_secret = \"{good}\"\n[audit]\npolicy = \"fail_closed\""), "there is no audit log"),
     ] {
         let file = folder.write("tidegate.toml", &format!("[auth]\n{settings}\n"));
         let (code, text) = failure(&["serve", "--config", &file]);
-        assert!(code == 3 && text.starts_with("error[TG-CFG-002]") && text.contains(problem), "{text}");
+        assert!(code == 3 && text.starts_with("error[TG-CFG-0") && text.contains(problem), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("error")).count(), 1, "{text}");
         assert!(text.contains("  fix: ") && !text.contains("changeme-") && !text.contains(good), "{text}");
     }
+}
+
+#[test]
+fn other_systems_names_are_taken_and_shown_with_where_each_setting_comes_from() {
+    let folder = Folder::new();
+    let file = folder.write("tidegate.toml", "[limits]\nmessages_per_minute = 40\n");
+    let shown = tidegate(&["config", "show", "--origin", "--config", &file])
+        .env("JWT_SECRET", "0123456789abcdef0123456789abcdef")
+        .env("CORS_ORIGIN", "https://a.example,https://b.example")
+        .env("MAX_WEBSOCKET_CONNECTIONS", "9")
+        .env("MAX_SYMBOLS_PER_WEBSOCKET", "7")
+        .env("TIDEGATE_LIMITS__SUBSCRIPTIONS_PER_CONNECTION", "8")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    for (setting, origin) in [
+        ("auth.jwt_secret = \"(hidden)\"", "environment JWT_SECRET"),
+        (r#"server.allowed_origins = ["https://a.example", "https://b.example"]"#, "environment CORS_ORIGIN"),
+        ("limits.connections_per_user = 9", "environment MAX_WEBSOCKET_CONNECTIONS"),
+        // Our own name wins.
+        (
+            "limits.subscriptions_per_connection = 8",
+            "environment TIDEGATE_LIMITS__SUBSCRIPTIONS_PER_CONNECTION",
+        ),
+        ("limits.messages_per_minute = 40", "file"),
+        ("auth.chain_id = 1", "default"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(setting));
+        let line = line.unwrap_or_else(|| panic!("{setting} is not in\n{text}"));
+        assert!(line.ends_with(&format!("# {origin}")), "{line}");
+    }
+    assert!(!text.contains("0123456789abcdef"), "{text}");
 }
 
 fn fixture(name: &str) -> String {
@@ -352,9 +389,57 @@ fn text_frame(text: &str) -> Vec<u8> {
     [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
 }
 
+/// The JSON body of an answer.
+fn body_of(answer: &str) -> serde_json::Value {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(body).expect("JSON")
+}
+
+fn post(server: &Server, path: &str, extra: &str, body: &str) -> String {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {length}\r\n{extra}\r\n",
+        server.address
+    );
+    server.request(&format!("{head}{body}"))
+}
+
+/// Signs in and exchanges the refresh token once: everything secret that came out of it.
+fn secrets_of_a_sign_in(server: &Server) -> Vec<String> {
+    let wallet = crate::support::wallet::Wallet::new(40);
+    let address = wallet.address().to_checksum(None);
+    let asked = format!("{{\"wallet_address\":\"{address}\"}}");
+    let challenge = body_of(&post(server, "/api/auth/challenge", "", &asked));
+    let message = challenge["message"].as_str().unwrap();
+    let signature = wallet.sign(message);
+    let answer = serde_json::json!({"wallet_address": address, "message": message, "signature": signature});
+    let first = body_of(&post(server, "/api/auth/verify", "", &answer.to_string()));
+    let exchanged = serde_json::json!({"refresh_token": first["refresh_token"]}).to_string();
+    let second = body_of(&post(server, "/api/auth/refresh", "", &exchanged));
+    let mut secrets = vec![signature];
+    for tokens in [&first, &second] {
+        let of = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        secrets.push(of("token").rsplit('.').next().unwrap().to_owned());
+        secrets.push(of("refresh_token").trim_start_matches("tgr_").to_owned());
+    }
+    secrets
+}
+
+/// T-83: a marker in every source, then every sink searched: answers, the log at its finest level, the audit log, the
+/// store and its key, and what `/ws/stats`, `/metrics` and the administrator's search say.
 #[test]
-fn t_83_no_token_that_is_shown_in_any_way_reaches_the_log_or_an_answer() {
-    let server = serve(&["--demo", "--speed", "60"]);
+fn t_83_no_token_that_is_shown_in_any_way_reaches_a_log_a_file_or_an_answer() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "tidegate.toml",
+        &format!(
+            "[store]\nfile = \"{}\"\n[audit]\nfile = \"{}\"\n",
+            folder.path("tidegate.db"),
+            folder.path("audit.jsonl")
+        ),
+    );
+    let server = serve(&["--demo", "--speed", "60", "--config", &file]);
     let good = token(WALLET);
     let marker = "marker-of-a-bad-token";
     let upgrade = |path: &str, extra: &str| {
@@ -366,28 +451,39 @@ fn t_83_no_token_that_is_shown_in_any_way_reaches_the_log_or_an_answer() {
     };
     assert!(server.request(&upgrade(&format!("/ws?token={good}"), "")).starts_with("HTTP/1.1 101"));
     let cookie = format!("Origin: http://{}\r\nCookie: access_token={marker}\r\n", server.address);
+    let bearer = format!("Authorization: Bearer {marker}\r\n");
     let mut answers = Vec::new();
     for (path, extra, status) in [
         (format!("/ws?token={marker}"), String::new(), 401),
-        ("/ws".into(), format!("Authorization: Bearer {marker}\r\n"), 401),
+        ("/ws".into(), bearer.clone(), 401),
         ("/ws".into(), format!("Authorization: Basic {marker}\r\n"), 401),
-        (format!("/ws?token={marker}"), format!("Authorization: Bearer {marker}\r\n"), 400),
+        (format!("/ws?token={marker}"), bearer.clone(), 400),
         ("/ws".into(), cookie.clone(), 401),
-        ("/ws".into(), format!("Origin: http://{marker}.example\r\nCookie: access_token={marker}\r\n"), 403),
+        ("/ws".into(), format!("Origin: http://evil.example\r\nCookie: access_token={marker}\r\n"), 403),
         ("/ws".into(), format!("Sec-WebSocket-Protocol: tidegate.v1, tidegate.bearer.{marker}\r\n"), 101),
+        (format!("/ws?session={marker}"), bearer.clone(), 401),
         (format!("/ws/{WALLET}?token={marker}"), String::new(), 401),
-        ("/ws/stats".into(), format!("Authorization: Bearer {marker}\r\n"), 401),
+        ("/ws/stats".into(), bearer.clone(), 401),
+        ("/api/admin/audit".into(), bearer.clone(), 401),
+        (format!("/api/perps/klines?symbol=BTCUSDT&token={marker}"), bearer.clone(), 200),
         (format!("/{marker}?token={marker}"), String::new(), 404),
     ] {
         let answer = server.request(&upgrade(&path, &extra));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path} {extra}: {answer}");
         answers.push(answer);
     }
-    let body = format!("{{\"wallet_address\":\"{WALLET}\",\"message\":\"m\",\"signature\":\"{marker}\"}}");
-    let post =
-        format!("POST /api/auth/verify HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    answers.push(server.request(&post));
-    assert!(answers.last().unwrap().starts_with("HTTP/1.1 401"));
+    let refused = format!("{{\"wallet_address\":\"{WALLET}\",\"message\":\"m\",\"signature\":\"{marker}\"}}");
+    for (path, body, status) in [
+        ("/api/auth/verify", refused.as_str(), 401),
+        ("/api/auth/refresh", &format!("{{\"refresh_token\":\"{marker}\"}}"), 401),
+        ("/api/auth/refresh", &format!("{{\"refresh_token\":[\"{marker}\"]}}"), 400),
+        ("/api/auth/logout", &format!("{{\"refresh_token\":\"tgr_{marker}\"}}"), 204),
+        ("/api/admin/sessions/x/revoke", "{}", 401),
+    ] {
+        let answer = post(&server, path, &bearer, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+        answers.push(answer);
+    }
     let mut socket = TcpStream::connect(server.address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     socket.write_all(upgrade("/ws", "").as_bytes()).unwrap();
@@ -396,19 +492,39 @@ fn t_83_no_token_that_is_shown_in_any_way_reaches_the_log_or_an_answer() {
     let _ = socket.read_to_end(&mut answer);
     answers.push(String::from_utf8_lossy(&answer).into_owned());
     assert!(answers.last().unwrap().contains("auth_error"), "{answers:?}");
+
+    let mut secrets = secrets_of_a_sign_in(&server);
+    secrets.extend([
+        marker.into(),
+        good.rsplit('.').next().unwrap().into(),
+        "a secret of these tests".into(),
+    ]);
+    let admin = crate::support::token_of(WALLET, &["admin"], tidegate_server::clock::wall_ms());
+    for path in ["/ws/stats", "/api/admin/audit", "/metrics"] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.address);
+        answers.push(server.request(&format!("{head}Authorization: Bearer {admin}\r\n\r\n")));
+    }
     let (_, log) = server.terminate();
     assert!(log.contains("authenticated") && log.contains("a sign-in was refused"), "{log}");
-    let signature = good.rsplit('.').next().unwrap();
-    for secret in [marker, signature, WALLET, "a secret of these tests"] {
-        let lines: Vec<_> = log.lines().filter(|line| line.contains(secret)).collect();
-        // The origin of a page is no secret, and the one line that names it is for the operator.
-        let allowed = lines.iter().all(|line| line.contains("a page that is not on the list of origins"));
-        assert!(
-            lines.is_empty() || (secret == marker && lines.len() == 1 && allowed),
-            "{secret}: {lines:#?}"
-        );
-        assert!(answers.iter().all(|answer| !answer.contains(secret)), "{secret} is in an answer");
+    let mut sinks = vec![("the log".to_owned(), log.clone()), ("answers".into(), answers.concat())];
+    for entry in std::fs::read_dir(&folder.0).unwrap() {
+        let path = entry.unwrap().path();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        sinks.push((path.display().to_string(), text));
     }
+    assert!(sinks.len() >= 6, "answers, log, configuration, store, its key, audit log");
+    assert!(sinks.iter().any(|(name, text)| name.ends_with("audit.jsonl") && text.contains("token_refused")));
+    for (name, text) in &sinks {
+        for secret in &secrets {
+            let at = text.find(secret.as_str());
+            assert!(
+                at.is_none(),
+                "{secret} is in {name}: {:?}",
+                at.and_then(|at| text.get(at.saturating_sub(200)..at))
+            );
+        }
+    }
+    assert!(!log.contains(WALLET), "whole addresses are in the audit log alone");
 }
 
 #[test]

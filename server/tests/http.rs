@@ -1,8 +1,12 @@
 //! The HTTP side: signing in and market data.
 
 use serde_json::{Value, json};
+use tidegate_server::auth::keys::{KeyKind, SigningKey};
+use tidegate_server::auth::token::Tokens;
+use tidegate_server::config::{SigningKeyFile, TrustedIssuer};
 
 use crate::command_line::Folder;
+use crate::sessions::{refresh, signed_in};
 use crate::support::wallet::Wallet;
 use crate::support::{Gateway, V1, config};
 
@@ -54,6 +58,91 @@ async fn a_signature_counts_once_for_its_own_wallet_and_message() {
     assert_eq!([stolen.0, forged.0, made_up.0], [401; 3]);
     assert!(stolen.1 == forged.1 && forged.1 == made_up.1, "all are answered alike");
     gateway.stop().await;
+}
+
+/// T-23: whatever is changed in a message, and signed all the same, gets one and the same refusal.
+#[tokio::test]
+async fn t_23_a_changed_challenge_is_refused_without_a_reason_and_burns_its_nonce() {
+    let gateway = Gateway::start().await;
+    let wallet = Wallet::new(9);
+    let own = wallet.address().to_checksum(None);
+    let other = Wallet::new(10).address().to_checksum(None);
+    let address = gateway.address.to_string();
+    let mut refusals = Vec::new();
+    for (part, instead) in [
+        (format!("{address} wants"), "evil.example wants".to_owned()),
+        (format!("URI: http://{address}"), "URI: http://evil.example".into()),
+        ("Chain ID: 1".into(), "Chain ID: 2".into()),
+        (own.clone(), other),
+        (own.clone(), own.to_lowercase()),
+        ("Issued At: 2".into(), "Issued At: 3".into()),
+        ("\nExpiration Time: 2".into(), "\nExpiration Time: 3".into()),
+        ("Nonce: ".into(), "Nonce: 0".into()),
+        ("costs nothing".into(), "costs nöthing".into()),
+        ("\n".into(), "\r\n".into()),
+        ("\nNonce".into(), "\nRequest ID: 1\nNonce".into()),
+    ] {
+        let issued = challenge(&gateway, &wallet).await;
+        let message = issued["message"].as_str().unwrap();
+        let changed = message.replace(&part, &instead);
+        assert_ne!(message, changed, "{part}");
+        let (status, refused) = verify(&gateway, &wallet, &changed, &wallet.sign(&changed)).await;
+        assert_eq!(status, 401, "{instead}: {refused}");
+        refusals.push(refused);
+        if !instead.starts_with("Nonce") {
+            let late = verify(&gateway, &wallet, message, &wallet.sign(message)).await;
+            assert_eq!(late.0, 401, "{instead} burns the nonce");
+        }
+    }
+    assert!(refusals.iter().all(|refused| *refused == refusals[0]), "{refusals:?}");
+    let huge = "x".repeat(1 << 20);
+    assert_eq!(verify(&gateway, &wallet, &huge, "0x").await.0, 413);
+    gateway.stop().await;
+}
+
+/// Whoever checks our tokens elsewhere asks for our keys: here another gateway does.
+#[tokio::test]
+async fn public_keys_are_published_and_another_gateway_accepts_tokens_by_them() {
+    let folder = Folder::new();
+    let mut signing = config();
+    signing.auth.jwt_secret = Default::default();
+    signing.auth.issuer = "https://first.example".into();
+    for (name, kind) in [("new", KeyKind::EdDsa), ("old", KeyKind::Es256)] {
+        let file = folder.path(name).into();
+        std::fs::write(&file, SigningKey::generate(kind).as_bytes()).unwrap();
+        signing.auth.signing_keys.push(SigningKeyFile { file, kid: Some(name.into()) });
+    }
+    let minted = Tokens::open(&signing.auth).unwrap();
+    let first = Gateway::with(signing).await;
+    let (status, published) = first.get("/.well-known/jwks.json").await;
+    let keys = published["keys"].as_array().unwrap();
+    assert_eq!((status, keys.len()), (200, 2), "{published}");
+    assert_eq!(
+        [&keys[0]["kid"], &keys[1]["kid"], &keys[0]["alg"]],
+        [&json!("new"), &json!("old"), &json!("EdDSA")]
+    );
+    assert!(keys.iter().all(|key| key.get("d").is_none() && key["use"] == "sig"), "{published}");
+
+    let mut trusting = config();
+    trusting.auth.trusted_issuers.push(TrustedIssuer {
+        issuer: "https://first.example".into(),
+        audience: "tidegate".into(),
+        jwks_url: Some(format!("http://{}/.well-known/jwks.json", first.address)),
+        public_key_file: None,
+        roles: vec!["user".into()],
+    });
+    let second = Gateway::with(trusting).await;
+    assert_eq!(
+        second.get("/.well-known/jwks.json").await,
+        (200, json!({"keys": []})),
+        "a secret is no public key"
+    );
+    let token =
+        minted.mint(crate::support::WALLET, &["user"], "s", "j", tidegate_server::clock::wall_ms()).token;
+    let mut client = second.upgrade(&format!("/ws?token={token}"), &[V1]).await.unwrap();
+    assert_eq!(client.hear().await["type"], "connected");
+    first.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test]
@@ -180,18 +269,6 @@ async fn the_history_of_a_feed_is_served_as_it_was_sent() {
 }
 
 /// Signs in and gives the whole answer.
-async fn signed_in(gateway: &Gateway, wallet: &Wallet) -> Value {
-    let asked = challenge(gateway, wallet).await;
-    let message = asked["message"].as_str().unwrap();
-    let (status, answer) = verify(gateway, wallet, message, &wallet.sign(message)).await;
-    assert_eq!(status, 200, "{answer}");
-    answer
-}
-
-async fn refresh(gateway: &Gateway, token: &Value) -> (u16, Value) {
-    gateway.post("/api/auth/refresh", &json!({ "refresh_token": token }).to_string()).await
-}
-
 #[tokio::test]
 async fn t_20_a_refresh_token_is_exchanged_once_and_an_honest_retry_gets_the_same_pair() {
     let gateway = Gateway::start().await;

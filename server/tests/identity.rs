@@ -1,7 +1,11 @@
 //! Who may connect, from where, with which token, and what each role may do: over real sockets.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tidegate_server::auth::token::Tokens;
 use tidegate_server::clock::wall_ms;
+use tidegate_server::config::Secret;
 
 use crate::command_line::{Folder, tidegate};
 use crate::support::{Client, Gateway, V1, WALLET, config, token, token_at, token_of};
@@ -40,32 +44,129 @@ async fn upgrade(
     gateway.upgrade(&path, &headers).await
 }
 
+/// Tokens of one kind; `None` is none at all.
+fn tokens_of(state: &str) -> Vec<Option<String>> {
+    let good = token(WALLET);
+    let [header, claims, signature]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let admin = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap().replace("user", "admin");
+    let elsewhere = Secret::new("another secret, as long as that of the gateway".into());
+    let elsewhere = Tokens::new(&elsewhere, "tidegate", "tidegate", 15);
+    let none = encoded(r#"{"typ":"at+jwt","alg":"none"}"#);
+    let mut cut = good.clone();
+    cut.pop();
+    let tokens = match state {
+        "valid" => vec![good.clone()],
+        "expired" => vec![token_at(WALLET, wall_ms() - 3_600_000)],
+        "forged" => vec![
+            cut,
+            "x".into(),
+            format!("{none}.{claims}."),
+            format!("{none}.{claims}.{signature}"),
+            format!("{header}.{}.{signature}", encoded(&admin)),
+            elsewhere.mint(WALLET, &["user"], "s", "j", wall_ms()).token,
+            token_at(WALLET, wall_ms() + 60_000),
+        ],
+        "absent" => return vec![None],
+        other => panic!("{other}"),
+    };
+    tokens.into_iter().map(Some).collect()
+}
+
+/// Shows `token` in this way; with none, the same handshake without it.
+async fn show(gateway: &Gateway, way: &str, token: Option<&str>, v1: bool) -> Result<Client, (u16, String)> {
+    let v1 = if v1 { &[V1][..] } else { &[] };
+    let Some(token) = token else { return gateway.upgrade("/ws", v1).await };
+    if way != "message" {
+        // Who offers the token as a subprotocol offers the real one beside it anyway.
+        let extra = if way == "subprotocol" { &[] } else { v1 };
+        return upgrade(gateway, way, token, extra).await;
+    }
+    let mut client = gateway.upgrade("/ws", v1).await?;
+    client.say(json!({"type": "authenticate", "id": 7, "token": token})).await;
+    Ok(client)
+}
+
 #[tokio::test]
-async fn t_01_t_02_every_way_accepts_a_valid_token_and_refuses_others_as_its_client_can_understand() {
+async fn t_01_t_02_every_source_with_every_kind_of_token_for_both_kinds_of_client() {
     let gateway = gateway().await;
-    let expired = token_at(WALLET, wall_ms() - 3_600_000);
-    let mut forged = token(WALLET);
-    forged.pop();
-    for way in ["header", "subprotocol", "query", "cookie"] {
-        // This way is offered beside the protocol, so whoever takes it is a v1 client.
-        let plain_too = way != "subprotocol";
-        let v1 = if plain_too { &[V1][..] } else { &[] };
-        for extra in [&[][..], v1] {
-            let mut client = upgrade(&gateway, way, &token(WALLET), extra).await.expect(way);
-            assert_eq!(client.hear().await["type"], "connected", "{way}");
-            drop(client);
-        }
-        for bad in [expired.as_str(), forged.as_str(), "x"] {
-            if plain_too {
-                let refused = upgrade(&gateway, way, bad, &[]).await.err();
-                assert_eq!(refused, Some((401, "Invalid authentication token".into())), "{way}");
+    let mut cases = 0;
+    for way in ["header", "subprotocol", "query", "cookie", "message"] {
+        // The token as a subprotocol is for v1 clients alone: without `tidegate.v1` beside it nothing is agreed on.
+        for v1 in [false, true].into_iter().filter(|v1| *v1 || way != "subprotocol") {
+            for state in ["valid", "expired", "forged", "absent"] {
+                for token in tokens_of(state) {
+                    cases += 1;
+                    let what = format!("{way}, {state}, v1 {v1}: {token:?}");
+                    let shown = show(&gateway, way, token.as_deref(), v1).await;
+                    judge(&what, shown, way, state, v1).await;
+                }
             }
-            let mut told = upgrade(&gateway, way, bad, v1).await.unwrap();
-            let error = told.hear().await;
-            assert_eq!(error["type"], "auth_error", "{way}");
-            assert_eq!(told.closed().await, (4001, "Invalid token".into()), "{way}");
         }
     }
+    assert_eq!(cases, 9 * 10);
+    gateway.stop().await;
+}
+
+/// What section 2 of the protocol says comes of it.
+async fn judge(what: &str, shown: Result<Client, (u16, String)>, way: &str, state: &str, v1: bool) {
+    let id = json!(if way == "message" { 7 } else { 0 });
+    let refused_before = !v1 && way != "message" && matches!(state, "expired" | "forged");
+    if refused_before {
+        assert_eq!(shown.err(), Some((401, "Invalid authentication token".into())), "{what}");
+        return;
+    }
+    let mut client = shown.unwrap_or_else(|refused| panic!("{what}: {refused:?}"));
+    match state {
+        "valid" => {
+            if way == "message" {
+                let reply = client.hear().await;
+                assert_eq!((&reply["type"], &reply["id"]), (&json!("authenticated"), &id), "{what}");
+            }
+            assert_eq!(client.hear().await["type"], "connected", "{what}");
+        }
+        "absent" => {
+            let told = client.ask(json!({"type": "ping", "id": 3}), "error").await;
+            assert_eq!(told["payload"]["code"], "unauthenticated", "{what}");
+        }
+        _ => {
+            let error = client.hear().await;
+            let code = if state == "expired" { "token_expired" } else { "invalid_token" };
+            let payload = json!({"error": "Invalid authentication token", "code": code});
+            assert_eq!(error, json!({"type": "auth_error", "id": id, "payload": payload}), "{what}");
+            let close = if v1 { 4001 } else { 1008 };
+            assert_eq!(client.closed().await, (close, "Invalid token".into()), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn t_04_a_token_in_an_odd_place_or_of_an_odd_form_lets_nobody_in() {
+    let gateway = gateway().await;
+    let good = token(WALLET);
+    let invalid = Some((401, "Invalid authentication token".to_owned()));
+    for path in [
+        format!("/ws?token={good}%00"),
+        format!("/ws?token=%00{good}"),
+        format!("/ws?token={}", "x".repeat(5 * 1_024)),
+        "/ws?token=".into(),
+        format!("/ws?token={good}%20"),
+        format!("/ws?token={}", good.replace('.', "%2e")),
+    ] {
+        assert_eq!(gateway.upgrade(&path, &[]).await.err(), invalid, "{path}");
+    }
+    let twice = format!("/ws?token={good}&token={good}");
+    let ambiguous = Some((400, "Ambiguous credentials".to_owned()));
+    assert_eq!(gateway.upgrade(&twice, &[]).await.err(), ambiguous);
+    // These are no places for a token: whoever is upgraded has shown none.
+    for path in [format!("/ws?Token={good}"), format!("/ws?access_token={good}"), format!("/ws/{good}")] {
+        let mut client = gateway.upgrade(&path, &[]).await.unwrap();
+        let told = client.ask(json!({"type": "ping"}), "error").await;
+        assert_eq!(told["payload"]["code"], "unauthenticated", "{path}");
+    }
+    // A fragment never leaves a client that keeps to the rules; one that does not gets no further.
+    let (status, _) = gateway.get(&format!("/ws#token={good}")).await;
+    assert!((400..500).contains(&status), "{status}");
     gateway.stop().await;
 }
 
@@ -87,8 +188,21 @@ async fn t_03_two_tokens_are_ambiguous_and_a_cookie_beside_one_is_ignored() {
 async fn t_05_t_06_foreign_pages_are_refused_and_a_cookie_needs_a_page() {
     let gateway = gateway().await;
     let token = token(WALLET);
-    for origin in ["https://app.example", "http://app.example.evil.example", "null", "http://app.example:81"]
-    {
+    for origin in [
+        "null",
+        "https://app.example",
+        "http://app.example:81",
+        "http://app.example:80",
+        "http://evil-app.example",
+        "http://app.example.evil.example",
+        "http://evil.example/http://app.example",
+        "http://APP.example",
+        "http://app.example.",
+        "http://app.example/",
+        "http://user@app.example",
+        "http://xn--pp-xqa.example",
+        "file://",
+    ] {
         for way in ["header", "query"] {
             let (status, body) =
                 upgrade(&gateway, way, &token, &[("origin", origin)]).await.err().expect("refused");
@@ -97,6 +211,11 @@ async fn t_05_t_06_foreign_pages_are_refused_and_a_cookie_needs_a_page() {
         }
     }
     let cookie = format!("access_token={token}");
+    let twice = [("origin", "http://app.example"), ("origin", "http://app.example")];
+    for origins in [&twice[..], &[("origin", "http://app.example"), ("origin", "http://evil.example")]] {
+        let headers = [origins, &[("cookie", cookie.as_str())]].concat();
+        assert_eq!(gateway.upgrade("/ws", &headers).await.err().map(|refused| refused.0), Some(403), "twice");
+    }
     assert_eq!(
         gateway.upgrade("/ws", &[("cookie", &cookie)]).await.err().map(|refused| refused.0),
         Some(403)

@@ -1,5 +1,6 @@
 //! The gateway over real sockets: what a client, a browser or an operator meets.
 
+mod admin;
 mod architecture;
 mod command_line;
 mod deploy;
@@ -14,6 +15,7 @@ mod live_market;
 mod metrics;
 mod places;
 mod restart;
+mod sessions;
 mod signals;
 #[expect(unreachable_pub, reason = "shared with the unit tests")]
 mod support;

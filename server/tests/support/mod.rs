@@ -153,6 +153,16 @@ impl Gateway {
         .await
     }
 
+    /// Any method, with these headers.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let (host, length) = (self.address, body.len());
+        self.http(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        ))
+        .await
+    }
+
     async fn http(&self, request: &str) -> (u16, Value) {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         socket.write_all(request.as_bytes()).await.unwrap();
@@ -179,9 +189,9 @@ pub fn token_at(subject: &str, now_ms: i64) -> String {
 
 /// The same, with these roles.
 pub fn token_of(subject: &str, roles: &[&str], now_ms: i64) -> String {
-    let (sid, jti) = ("0193a7c5-6e0f-7d53-9c2b-0a2f6f0d4b11", uuid::Uuid::now_v7().to_string());
+    let (sid, jti) = (format!("of-{subject}"), uuid::Uuid::now_v7().to_string());
     Tokens::new(&Secret::new(SECRET.into()), "tidegate", "tidegate", 15)
-        .mint(subject, roles, sid, &jti, now_ms)
+        .mint(subject, roles, &sid, &jti, now_ms)
         .token
 }
 
