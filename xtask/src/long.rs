@@ -5,6 +5,7 @@
 use anyhow::Result;
 
 use crate::shell::{self, Outcome, Steps, cargo};
+use crate::test::{EVERYTHING, NO_WARNINGS, NOT_NATIVE};
 use crate::{fuzz, sdk};
 
 /// One step: its headline and what it does.
@@ -12,6 +13,7 @@ type Step = (&'static str, fn() -> Result<Outcome>);
 
 /// The steps, in the order in which they run. A new one is a new line here.
 const STEPS: &[Step] = &[
+    ("clippy without optional features", without_features),
     ("browser SDK: webpack 5, Vite 6 and Next 16", sdk::bundlers),
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
     ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
@@ -19,6 +21,7 @@ const STEPS: &[Step] = &[
     ("client core: 80,000 random half-hours", half_hours),
     ("tests that take long: cuts, drains, storms", long_tests),
     ("fuzzing: a minute for every target", fuzz::run),
+    ("what a sign-in costs", sign_in_costs),
 ];
 
 /// Runs them all.
@@ -37,7 +40,26 @@ fn half_hours() -> Result<Outcome> {
 /// The server's tests whose names begin with `long`: the ordinary run has smaller versions of them. One after the
 /// other, as each is a load of its own; what they print are the figures of SECURITY.md.
 fn long_tests() -> Result<Outcome> {
-    let tests = ["test", "--package", "tidegate-server", "--test", "gateway", "--"];
-    shell::run(cargo(tests).args(["long_", "--ignored", "--nocapture", "--test-threads", "1"]))?;
+    let tests = ["test", "--package", "tidegate-server", "--test", "gateway"];
+    shell::run(cargo(tests).args(EVERYTHING).args([
+        "--",
+        "long_",
+        "--ignored",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ]))?;
+    Ok(Outcome::Done)
+}
+
+/// What is built by default: the ordinary steps build everything.
+fn without_features() -> Result<Outcome> {
+    shell::run(cargo(["clippy", "--all-targets"]).args(NOT_NATIVE).args(NO_WARNINGS))?;
+    Ok(Outcome::Done)
+}
+
+/// Figures to look at; nothing is compared with them.
+fn sign_in_costs() -> Result<Outcome> {
+    shell::run(&mut cargo(["bench", "--package", "tidegate-server", "--bench", "sign_in"]))?;
     Ok(Outcome::Done)
 }

@@ -11,8 +11,10 @@ use crate::toolchain::WASM_TARGET;
 use crate::{chromium, dashboard, long, pictures, toolchain, wasm};
 
 /// The only crate that is not compiled for this machine.
-const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
-const NO_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+pub(crate) const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
+/// What is tested has everything in it; without the feature only `--long` looks at it.
+pub(crate) const EVERYTHING: [&str; 2] = ["--features", "tidegate-server/postgres"];
+pub(crate) const NO_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args, Debug)]
@@ -64,7 +66,7 @@ fn check_dashboard() -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    shell::run(cargo(["clippy", "--all-targets"]).args(NOT_NATIVE).args(NO_WARNINGS))?;
+    shell::run(cargo(["clippy", "--all-targets"]).args(NOT_NATIVE).args(EVERYTHING).args(NO_WARNINGS))?;
     let wasm = ["clippy", "--package", "tidegate-client-wasm", "--target", WASM_TARGET];
     shell::run(cargo(wasm).args(NO_WARNINGS))
 }
@@ -73,11 +75,13 @@ fn clippy() -> Result<()> {
 /// build it alone would compile everything once more, without the features that only tests use.
 fn rust_tests() -> Result<()> {
     // Many tests mostly wait: for a deadline, a socket, the next signal.
-    shell::run(cargo(["test"]).args(NOT_NATIVE).env("RUST_TEST_THREADS", "8"))
+    shell::run(cargo(["test"]).args(NOT_NATIVE).args(EVERYTHING).env("RUST_TEST_THREADS", "8"))
 }
 
 fn documentation() -> Result<()> {
-    shell::run(cargo(["doc", "--no-deps"]).args(NOT_NATIVE).env("RUSTDOCFLAGS", "-D warnings"))
+    shell::run(
+        cargo(["doc", "--no-deps"]).args(NOT_NATIVE).args(EVERYTHING).env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 /// The package against the real server in Node.js and Chromium, then the dashboard in Chromium.
