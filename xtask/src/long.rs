@@ -2,7 +2,7 @@
 //!
 //! A step that cannot run here says why, and the summary at the end repeats it; it fails nothing.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::shell::{self, Outcome, Steps, cargo};
 use crate::test::{EVERYTHING, NO_WARNINGS, NOT_NATIVE};
@@ -24,9 +24,14 @@ const STEPS: &[Step] = &[
     ("what a sign-in costs", sign_in_costs),
 ];
 
-/// Runs them all.
-pub(crate) fn run(steps: &mut Steps) -> Result<()> {
-    STEPS.iter().try_for_each(|(name, work)| steps.step_if_possible(name, work))
+/// Runs those whose headlines have `text` in them.
+pub(crate) fn run(steps: &mut Steps, text: &str) -> Result<()> {
+    let mut wanted = STEPS.iter().filter(|(name, _)| name.contains(text)).peekable();
+    if wanted.peek().is_none() {
+        let names: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+        bail!("no long step has `{text}` in its headline; there are:\n  {}", names.join("\n  "));
+    }
+    wanted.try_for_each(|(name, work)| steps.step_if_possible(name, work))
 }
 
 /// The simulation of the client core, of which the ordinary run has 2,000 half-hours.

@@ -25,19 +25,28 @@ pub(crate) struct Arguments {
     /// Afterwards also what takes many minutes or needs tools of its own, such as fuzzing.
     #[arg(long)]
     long: bool,
-    /// Only what --long adds.
-    #[arg(long, conflicts_with_all = ["fast", "long"])]
-    only_long: bool,
+    /// Only what --long adds, or of that the steps whose headlines have this text in them.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["fast", "long"]
+    )]
+    only_long: Option<String>,
 }
 
 /// Checks, builds and tests everything.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut steps = Steps::begin();
-    if !arguments.only_long {
-        ordinary(&mut steps, arguments.fast)?;
-    }
-    if arguments.long || arguments.only_long {
-        long::run(&mut steps)?;
+    match &arguments.only_long {
+        Some(text) => long::run(&mut steps, text)?,
+        None => {
+            ordinary(&mut steps, arguments.fast)?;
+            if arguments.long {
+                long::run(&mut steps, "")?;
+            }
+        }
     }
     steps.summary();
     Ok(())
