@@ -213,9 +213,9 @@ interface Waiting {
 /** Calls back when the next picture is drawn. */
 export type Frame = (callback: () => void) => void;
 
-/** A page that is not seen draws no frames, and a server none at all: there a short timer does. */
+/** A page that is not seen draws no frames, and a worker or a server none at all: there a short timer does. */
 function nextFrame(callback: () => void): void {
-  const drawn = typeof requestAnimationFrame === 'function' && document.visibilityState === 'visible';
+  const drawn = typeof document !== 'undefined' && document.visibilityState === 'visible';
   if (!drawn) {
     setTimeout(callback, HIDDEN_FRAME_MS);
     return;

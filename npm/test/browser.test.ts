@@ -59,6 +59,31 @@ describe.skipIf(!executablePath)('in a browser', () => {
     expect(site.problems).toEqual([]);
   }, 30_000);
 
+  test('works in a worker, under the same policy', async () => {
+    site.instead.set(
+      '/worker.js',
+      `import { connect } from '/dist/index.js';
+       onmessage = async ({ data: url }) => {
+         const client = await connect({ url, getToken: () => 'token' });
+         client.subscribe('scalp', 'BTCUSDT', ({ seq }) => postMessage(seq));
+       };`,
+    );
+    await page.evaluate((url) => {
+      const seen: number[] = [];
+      const worker = new Worker('/worker.js', { type: 'module' });
+      worker.onmessage = ({ data }) => seen.push(data);
+      worker.postMessage(url);
+      Object.assign(globalThis, { seen, worker });
+    }, gateway.url);
+    await until(() => gateway.asked.length === 1);
+    gateway.signal(1, 0);
+    gateway.signal(2, 1);
+    await expect.poll(seen).toEqual([1, 2]);
+    expect(site.problems).toEqual([]);
+    await page.evaluate('worker.terminate()');
+    await until(() => gateway.open === 0);
+  }, 30_000);
+
   test('gives its connection back when the page is left', async () => {
     await connect();
     expect(gateway.open).toBe(1);
