@@ -7,6 +7,7 @@ mod limits;
 mod liveness;
 mod page;
 mod positions;
+mod readme;
 mod replay;
 mod rig;
 mod simulation;

@@ -28,7 +28,7 @@ pub struct Closed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotLive {
     /// Trying again cannot help.
-    #[error("the client is blocked ({})", .0.as_str())]
+    #[error("the client is blocked ({}): {}", .0.as_str(), next_step(*.0))]
     Blocked(Block),
     /// The client was closed.
     #[error("the client is closed: connect a new one")]
@@ -129,6 +129,15 @@ impl Client {
             // An error means that the driver is gone already, which is what was wanted.
             let _ = answer.await;
         }
+    }
+}
+
+/// What somebody can do about a block.
+fn next_step(block: Block) -> &'static str {
+    match block {
+        Block::TokenDenied | Block::TokenRefused => "get a new token, then call `Client::new_token`",
+        Block::Stopped(_) => "trying again cannot help; ask the operator of the server",
+        Block::Replaced => "another connection took its place; call `Client::reconnect` to take it back",
     }
 }
 

@@ -38,6 +38,11 @@
 //! # let _ = source;
 //! ```
 
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod client;
 mod convert;
 mod driver;

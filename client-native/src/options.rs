@@ -37,7 +37,7 @@ impl Options {
     /// The request of the WebSocket handshake. The token is not in it: it is sent in the first message, so
     /// that it is in no log of a proxy.
     pub(crate) fn request(&self) -> Result<Request, InvalidUrl> {
-        let invalid = |problem: String| InvalidUrl { url: self.url.clone(), problem };
+        let invalid = |problem: String| InvalidUrl { url: without_secrets(&self.url), problem };
         let request = self.url.as_str().into_client_request();
         let mut request = request.map_err(|error| invalid(error.to_string()))?;
         match request.uri().scheme_str() {
@@ -52,11 +52,22 @@ impl Options {
     }
 }
 
+/// An address as it may be shown: without a query and without credentials, where somebody may have put a token.
+fn without_secrets(url: &str) -> String {
+    let (address, query) = url.split_once(['?', '#']).map_or((url, ""), |(address, _)| (address, "?…"));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}/{path}{query}"),
+        None => format!("{address}{query}"),
+    }
+}
+
 /// The URL is not one of a WebSocket server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot connect to {url}: {problem}")]
 pub struct InvalidUrl {
-    /// What was given.
+    /// What was given, without its query and without credentials: a token may be in it.
     pub url: String,
     /// What is wrong with it.
     pub problem: String,
@@ -140,6 +151,15 @@ mod tests {
         let request = Options::new("ws://localhost:8080/ws", TokenSource::fixed("secret")).request().unwrap();
         assert_eq!(request.headers()["Sec-WebSocket-Protocol"], "tidegate.v1");
         assert!(!format!("{request:?}").contains("secret"));
+    }
+
+    #[test]
+    fn an_error_shows_no_token_that_was_put_into_the_url() {
+        for url in ["http://host/ws?token=eyJ", "http://eyJ@host/ws", "http://a:eyJ@host", "x?eyJ", "#eyJ"] {
+            let error = request(url).unwrap_err().to_string();
+            assert!(!error.contains("eyJ"), "{error}");
+        }
+        assert_eq!(request("http://host/ws").unwrap_err().url, "http://host/ws");
     }
 
     #[test]
