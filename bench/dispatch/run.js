@@ -27,10 +27,10 @@ for (const [place, run] of Object.entries(places)) await report(place, run);
 async function report(place, run) {
   for (let attempt = 1; ; attempt += 1) {
     const rows = await run();
-    for (const { size, plainUs, sdkUs, ratio, gate } of rows) {
+    for (const { size, plainUs, sdkUs, ratio, gate, target } of rows) {
       const times = `${plainUs.toFixed(2)} µs plain, ${sdkUs.toFixed(2)} µs SDK`;
       console.log(
-        `${place.padEnd(8)} ${String(size).padStart(5)} B   ratio ${ratio.toFixed(3)} (gate ${gate})   ${times}`,
+        `${place.padEnd(8)} ${String(size).padStart(5)} B   ratio ${ratio.toFixed(3)} (gate ${gate}, target ${target})   ${times}`,
       );
     }
     if (!flags.check || rows.every(({ ratio, gate }) => ratio <= gate)) return;

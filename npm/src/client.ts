@@ -7,7 +7,7 @@ import { type Block, Engine, type EngineListener, type Feed, Verdict } from './e
 import { asError, fromJSON, report, TidegateError, type TidegateErrorCode } from './errors.js';
 import { load } from './module.js';
 import { watchPage } from './page.js';
-import type { ServerMessage, SignalData, SignalMessage, SignalOf, Strategy } from './protocol.js';
+import type { ServerMessage, SignalMessage, SignalOf, Strategy } from './protocol.js';
 import { SignalQueue } from './queue.js';
 import { masked } from './recorder.js';
 import { Store } from './store.js';
@@ -64,6 +64,8 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 /** What follows one feed. */
 interface Follower {
   signal(signal: SignalMessage): void;
+  /** It follows no more. */
+  left?: boolean;
   /** The feed will not go on by itself. */
   fail?(error: TidegateError): void;
   /** The client was closed. */
@@ -84,7 +86,8 @@ class TidegateClient implements Client, SharedListener {
   readonly #shared: Shared<Engine>;
   readonly #store: Store;
   readonly #clock = new Clock();
-  readonly #followers = new Map<Feed, Set<Follower>>();
+  /** The lists are replaced, never changed: whoever goes through one may let others come and go. */
+  readonly #followers = new Map<Feed, readonly Follower[]>();
   readonly #listeners: Listeners = {
     status: new Set(),
     error: new Set(),
@@ -217,7 +220,7 @@ class TidegateClient implements Client, SharedListener {
     this.#leavePage();
     this.#stopUsage();
     this.#shared.close();
-    for (const followers of this.#followers.values()) for (const follower of [...followers]) follower.end?.();
+    for (const followers of this.#followers.values()) for (const follower of followers) follower.end?.();
     this.#followers.clear();
     this.#setConnection({ state: 'idle', attempt: 0, nextRetryAt: null, probing: false, refreshing: false });
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
@@ -279,9 +282,9 @@ class TidegateClient implements Client, SharedListener {
       this.#store.remember(feed.strategy, feed.symbol, signal);
       return;
     }
-    this.#store.receive(signal, dataOf(signal), now, this.#clock.latencyMs(signal.seq, now));
+    this.#store.receive(signal, now, this.#clock.latencyMs(signal.seq, now));
     const followers = this.#followers.get(feed);
-    if (followers) for (const follower of followers) follower.signal(signal);
+    if (followers) for (const follower of followers) if (!follower.left) follower.signal(signal);
   }
 
   onControl(message: ServerMessage): void {
@@ -344,17 +347,18 @@ class TidegateClient implements Client, SharedListener {
   #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
     if (this.#closed) throw new TidegateError('closed');
     const feed = this.#shared.subscribe(strategy, symbol);
-    const followers = this.#followers.get(feed) ?? new Set();
-    this.#followers.set(feed, followers.add(follower));
+    this.#followers.set(feed, [...(this.#followers.get(feed) ?? []), follower]);
     this.#show(feed);
     const { state, error } = this.#store.connection;
     if (state === 'blocked') follower.fail?.(error ?? new TidegateError('stopped'));
     else if (feed.status === 'rejected') follower.fail?.(rejection(feed));
     return once(() => {
-      followers.delete(follower);
+      follower.left = true;
       if (this.#closed) return;
+      const followers = this.#followers.get(feed)?.filter((other) => other !== follower) ?? [];
+      this.#followers.set(feed, followers);
       this.#shared.release(feed);
-      if (followers.size === 0) this.#show(feed);
+      if (followers.length === 0) this.#show(feed);
     });
   }
 
@@ -362,7 +366,7 @@ class TidegateClient implements Client, SharedListener {
   #show(feed: Feed): void {
     const { state, error } = this.#store.connection;
     let change: Pick<FeedSnapshot, 'status' | 'error'> = { status: 'idle', error: null };
-    if (!this.#followers.get(feed)?.size) {
+    if (!this.#followers.get(feed)?.length) {
       // Idle.
     } else if (feed.status === 'rejected') change = { status: 'error', error: rejection(feed) };
     else if (state === 'blocked') change = { status: 'error', error };
@@ -385,7 +389,7 @@ class TidegateClient implements Client, SharedListener {
   }
 
   #fail(feed: Feed, error: TidegateError): void {
-    for (const follower of [...(this.#followers.get(feed) ?? [])]) follower.fail?.(error);
+    for (const follower of this.#followers.get(feed) ?? []) follower.fail?.(error);
   }
 
   #failAll(error: TidegateError): void {
@@ -464,10 +468,6 @@ function within(value: number, max: number): number {
 function globalWebSocket(): WebSocketFactory {
   if (typeof WebSocket === 'undefined') throw new TidegateError('no_websocket');
   return (url, protocols) => new WebSocket(url, protocols);
-}
-
-function dataOf(signal: SignalMessage): SignalData {
-  return signal.type === 'summary' ? signal.payload : signal.data;
 }
 
 function serverTimeOf(message: ServerMessage): string | undefined {

@@ -2,7 +2,7 @@
 //
 // It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
 
-import type { SignalData, SignalMessage, Strategy } from './protocol.js';
+import type { SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
 /** A connection that was not started. */
@@ -65,6 +65,10 @@ class FeedCell extends Cell<FeedSnapshot> {
   /** In place as well; of these the last `historySize` are shown. */
   readonly history: SignalMessage[] = [];
   historyChanged = false;
+  /** The latest signal, if the draft has not got it yet, and when it came with which latency (NaN: none). */
+  #received: SignalMessage | undefined;
+  readonly #times = new Float64Array(2);
+  #first = true;
   readonly #historySize: number;
   readonly #nextAt: () => number | null;
 
@@ -74,12 +78,29 @@ class FeedCell extends Cell<FeedSnapshot> {
     this.#nextAt = nextAt;
   }
 
+  /** Kept in as few places as can be: what is derived of it waits for a snapshot. */
+  receive(signal: SignalMessage, receivedAt: number, latencyMs: number | null): void {
+    this.#received = signal;
+    this.#times[0] = receivedAt;
+    // The first one was sent because somebody asked, and may be as old as the pause between two.
+    this.#times[1] = this.#first ? Number.NaN : (latencyMs ?? Number.NaN);
+    this.#first = false;
+  }
+
   protected override copy(): FeedSnapshot {
     this.draft.nextAt = this.#nextAt();
+    if (this.#received) this.#take(this.#received);
+    this.#received = undefined;
     // The same array as long as nothing was added: a memo on it holds.
     if (this.historyChanged) this.draft.history = Object.freeze(this.#latest());
     this.historyChanged = false;
     return super.copy();
+  }
+
+  #take(signal: SignalMessage): void {
+    const [receivedAt = 0, latencyMs = Number.NaN] = this.#times;
+    const data = signal.type === 'summary' ? signal.payload : signal.data;
+    Object.assign(this.draft, { signal, data, receivedAt, latencyMs: Number.isNaN(latencyMs) ? null : latencyMs });
   }
 
   #latest(): SignalMessage[] {
@@ -136,14 +157,9 @@ export class Store {
   }
 
   /** A signal came: the latest of its feed. The hot path. */
-  receive(signal: SignalMessage, data: SignalData, receivedAt: number, latencyMs: number | null): void {
+  receive(signal: SignalMessage, receivedAt: number, latencyMs: number | null): void {
     const cell = this.#cell(signal.strategy, signal.symbol);
-    const { draft } = cell;
-    // The first one was sent because somebody asked, and may be as old as the pause between two.
-    draft.latencyMs = draft.signal === null ? null : latencyMs;
-    draft.signal = signal;
-    draft.data = data;
-    draft.receivedAt = receivedAt;
+    cell.receive(signal, receivedAt, latencyMs);
     this.#remember(cell, signal);
     this.#touch(cell);
   }
