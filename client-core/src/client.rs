@@ -199,6 +199,12 @@ impl Client {
         (!outputs.is_empty()).then(|| outputs.remove(0))
     }
 
+    /// Whether [`Client::poll_output`] has something: cheaper to ask after every signal than to poll.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !(self.actions.is_empty() && self.events.is_empty())
+    }
+
     /// When `handle(Input::Tick, …)` is due; `None`: not before something else happens. Waking up too early
     /// does no harm.
     #[must_use]

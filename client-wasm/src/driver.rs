@@ -57,8 +57,13 @@ impl Driver {
         (seq, prev): (u64, u64),
         now: f64,
     ) -> Verdict {
-        let verdict = self.read_at(now, |core, now_ms| core.handle_signal(socket, feed, seq, prev, now_ms));
-        self.perform_all(now);
+        let (verdict, told) = self.read_at(now, |core, now_ms| {
+            let verdict = core.handle_signal(socket, feed, seq, prev, now_ms);
+            (verdict, core.has_output())
+        });
+        if told {
+            self.perform_all(now);
+        }
         if verdict == Verdict::Gap {
             self.set_timer(now);
         }

@@ -137,7 +137,7 @@ impl Engine {
         self.driver.handle(closed, now);
     }
 
-    /// A frame that is not a signal came: its `type`, its `id`, and what else it says, as [`fact_of`] reads it.
+    /// A frame that is not a signal came: its `type`, its `id`, and what else it says, as `convert::fact_of` reads it.
     pub fn message(&self, socket: u32, kind: &str, id: f64, numbers: &[f64], text: String, now: f64) {
         let fact = self.driver.read(|core| fact_of(core, kind, whole(id), numbers, text));
         self.driver.handle(Input::Message { socket: SocketId(socket), fact }, now);
