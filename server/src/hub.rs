@@ -278,6 +278,10 @@ impl Drop for Outbox {
 }
 
 #[cfg(test)]
+#[path = "hub_properties.rs"]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use tidegate_protocol::{HISTORY_PER_FEED, Pong, Strategy};
 

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use crate::support::{Gateway, OTHER_WALLET, WALLET, token};
 
 #[tokio::test]
-async fn the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stays() {
+async fn t_33_the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stays() {
     let gateway = Gateway::start().await;
     let mut client = gateway.signed_in().await;
     for id in 1..=30 {
@@ -24,7 +24,7 @@ async fn the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stay
 }
 
 #[tokio::test]
-async fn signals_do_not_count_as_messages() {
+async fn t_36_signals_do_not_count_as_messages() {
     let gateway = Gateway::start().await;
     let mut client = gateway.signed_in().await;
     client.subscribe("BTCUSDT", "scalp", None).await;

@@ -45,7 +45,7 @@ fn half_hours() -> Result<Outcome> {
 /// The server's tests whose names begin with `long`: the ordinary run has smaller versions of them. One after the
 /// other, as each is a load of its own; what they print are the figures of SECURITY.md.
 fn long_tests() -> Result<Outcome> {
-    let tests = ["test", "--package", "tidegate-server", "--test", "gateway"];
+    let tests = ["test", "--package", "tidegate-server", "--lib", "--test", "gateway"];
     shell::run(cargo(tests).args(EVERYTHING).args([
         "--",
         "long_",

@@ -138,7 +138,7 @@ impl Peer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_is_closed_at_five_seconds_exactly() {
+async fn t_29_a_silent_connection_is_closed_at_five_seconds_exactly() {
     let harness = Harness::new().await;
     let started = Instant::now();
     let mut peer = harness.connect(None);

@@ -88,7 +88,7 @@ fn granted(session: &Session, actions: &[Action]) -> Value {
 }
 
 #[test]
-fn who_says_nothing_for_five_seconds_is_told_and_closed() {
+fn t_29_who_says_nothing_for_five_seconds_is_told_and_closed() {
     for (kind, code) in [(ClientKind::V1, 4030), (ClientKind::Plain, 1008)] {
         let mut session = anonymous(kind);
         assert_eq!(session.next_deadline_ms(), 5_000);
@@ -106,7 +106,7 @@ fn who_says_nothing_for_five_seconds_is_told_and_closed() {
 }
 
 #[test]
-fn anything_before_authentication_is_refused_and_the_deadline_stays() {
+fn t_30_anything_before_authentication_is_refused_and_the_deadline_stays() {
     let mut session = anonymous(ClientKind::V1);
     let reply = only(&say(&mut session, &json!({"type":"ping","id":3}), 4_000));
     assert_eq!(
@@ -158,7 +158,7 @@ fn a_user_with_too_many_connections_is_told_how_many_there_may_be() {
 }
 
 #[test]
-fn a_fresh_token_extends_the_connection_and_a_foreign_or_bad_one_changes_nothing() {
+fn t_31_a_fresh_token_extends_the_connection_and_a_foreign_or_bad_one_changes_nothing() {
     let mut session = live(ClientKind::V1);
     let message = authenticate(r#"{"type":"authenticate","id":9,"token":"t"}"#);
     let fresh = identity(WALLET, 2_000_000);
@@ -247,7 +247,7 @@ fn unsubscribing_without_a_strategy_ends_every_strategy_of_the_symbol() {
 }
 
 #[test]
-fn the_eleventh_subscription_is_refused_alone_and_in_a_batch() {
+fn t_35_the_eleventh_subscription_is_refused_alone_and_in_a_batch() {
     let mut session = live(ClientKind::V1);
     let batch: Vec<_> = (0..12).map(|index| json!({"symbol":format!("S{index}USDT")})).collect();
     let actions = say(&mut session, &json!({"type":"subscribe","subscriptions":batch}), 0);
@@ -280,7 +280,7 @@ fn an_unknown_symbol_or_strategy_is_answered_with_what_there_is() {
 }
 
 #[test]
-fn the_thirty_first_message_is_refused_with_the_exact_wait_and_nothing_else_changes() {
+fn t_33_the_thirty_first_message_is_refused_with_the_exact_wait_and_nothing_else_changes() {
     let mut session = live(ClientKind::V1);
     for index in 0..30 {
         assert_eq!(types(&say(&mut session, &json!({"type":"ping"}), index * 100)), ["pong"]);
@@ -438,7 +438,7 @@ fn t_34_neither_reconnecting_nor_a_second_connection_gives_more_messages() {
 proptest! {
     /// Any client, saying anything at any time, never gets more than the limits allow.
     #[test]
-    fn no_sequence_of_messages_gets_past_a_limit(
+    fn t_33_t_35_no_sequence_of_messages_gets_past_a_limit(
         steps in prop::collection::vec((0u64..4_000, message()), 1..200),
     ) {
         let mut session = live(ClientKind::V1);
