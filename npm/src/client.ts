@@ -4,7 +4,7 @@
 
 import { Clock } from './clock.js';
 import { type Block, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
-import { asError, fromJSON, report, TidegateError, type TidegateErrorCode } from './errors.js';
+import { asError, fromJSON, report, TidegateError } from './errors.js';
 import { load } from './module.js';
 import { watchPage } from './page.js';
 import type { ServerMessage, SignalMessage, SignalOf, Strategy } from './protocol.js';
@@ -12,8 +12,10 @@ import { SignalQueue } from './queue.js';
 import { masked } from './recorder.js';
 import { Store } from './store.js';
 import type { Mirror } from './tabs/message.js';
+import type { SharedListener } from './tabs/parts.js';
 import { pageRim } from './tabs/rim.js';
-import { Shared, type SharedListener } from './tabs/shared.js';
+import { Shared } from './tabs/shared.js';
+import { errorOf, rejection, serverTimeOf, warning } from './told.js';
 import type {
   Client,
   ClientDebug,
@@ -21,45 +23,11 @@ import type {
   ClientOptions,
   ConnectionSnapshot,
   ConnectionState,
-  ConnectOptions,
   FeedSnapshot,
   GetToken,
   WebSocketFactory,
 } from './types.js';
 import { pageLocation, socketUrl } from './url.js';
-
-/**
- * A client that connects by itself and stays connected. Returns at once; `whenLive` waits.
- *
- * @throws {@link TidegateError} when the options cannot work: `invalid_url`, `insecure_url`, `no_websocket`.
- */
-export function createClient(options: ClientOptions): Client {
-  return new TidegateClient(options);
-}
-
-/**
- * A client that is connected. Rejects with a {@link TidegateError} when it is blocked, or not connected in time.
- */
-export async function connect(options: ConnectOptions): Promise<Client> {
-  const client = createClient(options);
-  const timeout = new AbortController();
-  const timeoutMs = options.timeoutMs ?? 30_000;
-  const late = () => timeout.abort(client.connection.error ?? new TidegateError('connect_timeout'));
-  const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(late, timeoutMs);
-  const aborted = () => timeout.abort(asError(options.signal?.reason, 'aborted'));
-  if (options.signal?.aborted) aborted();
-  options.signal?.addEventListener('abort', aborted, { once: true });
-  try {
-    await client.whenLive(timeout.signal);
-    return client;
-  } catch (error) {
-    client.close();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    options.signal?.removeEventListener('abort', aborted);
-  }
-}
 
 /** What follows one feed. */
 interface Follower {
@@ -77,7 +45,8 @@ type Listeners = { [K in keyof ClientEvents]: Set<(value: ClientEvents[K]) => vo
 /** Old browsers have no such symbol; then it is one that nobody asks for. */
 const dispose: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for('Symbol.dispose');
 
-class TidegateClient implements Client, SharedListener {
+/** The client behind `createClient`. */
+export class TidegateClient implements Client, SharedListener {
   readonly url: string;
   readonly debug: ClientDebug;
   readonly #options: ClientOptions;
@@ -446,12 +415,6 @@ function known(number = Number.NaN, since: number): number | null {
   return Number.isNaN(number) ? null : number + since;
 }
 
-/** Errors stay until the connection is live again, so that a page can show why it is not. */
-function errorOf(state: ConnectionState, block: Block, was: ConnectionSnapshot): TidegateError | null {
-  if (state === 'live' && was.state !== 'live') return null;
-  return was.error ?? (block ? new TidegateError(block) : null);
-}
-
 function once(action: () => void): () => void {
   let done = false;
   return () => {
@@ -468,23 +431,4 @@ function within(value: number, max: number): number {
 function globalWebSocket(): WebSocketFactory {
   if (typeof WebSocket === 'undefined') throw new TidegateError('no_websocket');
   return (url, protocols) => new WebSocket(url, protocols);
-}
-
-function serverTimeOf(message: ServerMessage): string | undefined {
-  if (message.type === 'pong') return message.server_time;
-  return message.type === 'connected' || message.type === 'heartbeat' ? message.payload.server_time : undefined;
-}
-
-function rejection(feed: Feed, code = feed.code): TidegateError {
-  const what = new TidegateError(code as TidegateErrorCode);
-  return new TidegateError(what.code, { message: `${feed.strategy}/${feed.symbol}: ${what.message}` });
-}
-
-function warning(name: string, code: string, number: number): TidegateError {
-  if (name === 'token_refused') return new TidegateError(code as TidegateErrorCode);
-  if (name === 'rate_limited') return new TidegateError(name, { retryAfterMs: number });
-  if (name === 'stopped' && number === 4003) return new TidegateError('forbidden');
-  const { message } = new TidegateError(name as TidegateErrorCode);
-  const detail = code || number;
-  return new TidegateError(name as TidegateErrorCode, detail ? { message: `${message} (${detail})` } : {});
 }

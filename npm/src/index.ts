@@ -4,7 +4,7 @@
  * @module
  */
 
-export { connect, createClient } from './client.js';
+export { connect, createClient } from './connect.js';
 export { type ClientErrorCode, type ErrorDetails, TidegateError, type TidegateErrorCode } from './errors.js';
 export { init } from './module.js';
 export type { SignalData, SignalOf, Strategy } from './protocol.js';

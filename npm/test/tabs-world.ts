@@ -5,8 +5,9 @@ import { Verdict } from '../src/engine.js';
 import type { SignalMessage, Strategy } from '../src/protocol.js';
 import { IDLE_CONNECTION } from '../src/store.js';
 import type { Mirror, Said, TabMessage } from '../src/tabs/message.js';
+import type { SharedEngine } from '../src/tabs/parts.js';
 import type { Rim, RimListener } from '../src/tabs/rim.js';
-import { Shared, type SharedEngine } from '../src/tabs/shared.js';
+import { Shared } from '../src/tabs/shared.js';
 import type { ConnectionState } from '../src/types.js';
 import { scalp } from './fake-gateway.js';
 

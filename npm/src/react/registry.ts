@@ -1,6 +1,6 @@
 // One client per gateway and user, however many components ask, and across hot reloads.
 
-import { createClient } from '../client.js';
+import { createClient } from '../connect.js';
 import type { Client, ClientOptions, GetToken } from '../types.js';
 
 /** Strict Mode, hot reload and route changes take a client away and bring it back: so long it is kept. */

@@ -10,39 +10,10 @@ import type { Glue } from '../module.js';
 import type { ServerMessage, SignalMessage, Strategy } from '../protocol.js';
 import type { ConnectionState, GetToken } from '../types.js';
 import { type Action, Election } from './election.js';
-import { type FollowedEngine, Followers } from './followers.js';
+import { Followers } from './followers.js';
 import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
+import { groupOf, type SharedEngine, type SharedListener, type SharedOptions, subjectOf } from './parts.js';
 import type { Rim } from './rim.js';
-
-/** What of the engine is used here. */
-export interface SharedEngine extends FollowedEngine {
-  readonly started: boolean;
-  start(glue: Glue): void;
-  input(input: CoreInput): void;
-  feeds(): Iterable<Feed>;
-  dueInMs(feed: Feed): number | undefined;
-  dropConnection(): void;
-  close(): void;
-}
-
-/** What the client hears. */
-export interface SharedListener extends EngineListener {
-  /** What the followers are to show. */
-  mirror(): Mirror;
-  /** What the leader shows. */
-  onMirror(mirror: Mirror): void;
-}
-
-/** How tabs are shared. */
-export interface SharedOptions {
-  /** The page; `undefined`: nothing is shared. */
-  rim: Rim | undefined;
-  /** The gateway. */
-  url: string;
-  /** Who the user is; `undefined`: the first token says it. */
-  identity: string | undefined;
-  getToken: GetToken;
-}
 
 /** Signals of a feed that are kept for tabs that missed some. */
 export const RECENT = 128;
@@ -349,7 +320,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   /** Joins the tabs of a user; resolves when it is known who leads. */
   #join(user: string): Promise<void> {
-    this.#group = `${this.#options.url} ${/^0x[0-9a-f]{40}$/i.test(user) ? user.toLowerCase() : user}`;
+    this.#group = groupOf(this.#options.url, user);
     const decided = new Promise<void>((resolve) => {
       this.#decided = resolve;
     });
@@ -435,16 +406,5 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     feed.recent.push(signal);
     // Not one by one: that would move all of them with every signal.
     if (feed.recent.length > 2 * RECENT) feed.recent.splice(0, RECENT);
-  }
-}
-
-/** Whom a token is about, if it says so. Only to know whom to share with: the gateway checks what it says. */
-function subjectOf(token: Awaited<ReturnType<GetToken>>): string | undefined {
-  try {
-    const [, payload = ''] = (typeof token === 'string' ? token : token.token).split('.');
-    const { sub } = JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/')));
-    return typeof sub === 'string' ? sub : undefined;
-  } catch {
-    return undefined;
   }
 }
