@@ -35,6 +35,7 @@ fn simulate(seed: u64) -> Counts {
     world.application.ttl_ms = [900_000, 120_000, 40_000][dice.roll(3) as usize];
     // Less than the client takes for granted before it is told; the server tells it at once.
     world.server.limits.messages_per_minute = [30, 30, 12][dice.roll(3) as usize];
+    world.server.limits.subscriptions_per_connection = [10, 10, 4][dice.roll(3) as usize];
     world.input(Input::Connect);
     let end_ms = world.now_ms + HALF_HOUR_MS;
     let mut replayed = false;
@@ -159,7 +160,9 @@ fn all_is_well(world: &mut World, feeds: &[Feed]) {
     assert_eq!(infos.len(), wanted.len(), "{infos:?} of {wanted:?}");
     let live = infos.iter().filter(|info| info.status == FeedStatus::Live).count();
     let queued = infos.iter().filter(|info| info.status == FeedStatus::Queued).count();
-    assert_eq!((live, queued), (wanted.len().min(10), wanted.len().saturating_sub(10)), "{infos:?}");
+    let places = world.server.limits.subscriptions_per_connection as usize;
+    let expected = (wanted.len().min(places), wanted.len().saturating_sub(places));
+    assert_eq!((live, queued), expected, "{infos:?}");
     let following = world.following();
     assert_eq!(following.len(), live, "the server follows {following:?}");
     for info in infos.iter().filter(|info| info.status == FeedStatus::Live) {

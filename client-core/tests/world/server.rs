@@ -178,11 +178,12 @@ impl Server {
                     self.authenticate(socket, id, &message.token, message.session.as_deref(), now_ms);
                 let requests = message.subscriptions.unwrap_or_default();
                 if !requests.is_empty() && said.iter().any(|(_, say)| is_connected(say)) {
-                    said.extend(self.subscribe(socket, id, &requests));
+                    // Before the first `connected` nobody has told the client how many there may be.
+                    said.extend(self.subscribe(socket, id, &requests, self.sessions > 1));
                 }
                 said
             }
-            ClientMessage::Subscribe(message) => self.subscribe(socket, id, &message.requests()),
+            ClientMessage::Subscribe(message) => self.subscribe(socket, id, &message.requests(), true),
             ClientMessage::Unsubscribe(message) => {
                 let connection = self.connections.get_mut(&socket).expect("it sent something");
                 for request in message.requests() {
@@ -251,7 +252,7 @@ impl Server {
         self.others + u32::try_from(mine).unwrap()
     }
 
-    fn subscribe(&mut self, socket: u32, id: u64, requests: &[FeedRequest]) -> Said {
+    fn subscribe(&mut self, socket: u32, id: u64, requests: &[FeedRequest], told: bool) -> Said {
         let limit = usize::try_from(self.limits.subscriptions_per_connection).unwrap();
         let connection = self.connections.get_mut(&socket).expect("it sent something");
         let (mut granted, mut rejected, mut signals) = (Vec::new(), Vec::new(), Vec::new());
@@ -263,7 +264,9 @@ impl Server {
             };
             if !connection.following.contains(&feed) {
                 if connection.following.len() == limit {
-                    self.offences.push(format!("more than {limit} subscriptions with {feed}"));
+                    if told {
+                        self.offences.push(format!("more than {limit} subscriptions with {feed}"));
+                    }
                     rejected.push(Rejected { feed, code: ErrorCode::SubscriptionLimit });
                     continue;
                 }
