@@ -82,6 +82,7 @@ fn act_of_user(world: &mut World, dice: &mut Dice, feeds: &[Feed]) {
         15 => world.input(Input::Thaw),
         16 if dice.one_in(3) => world.input(Input::Disconnect),
         17 if dice.one_in(3) => world.input(Input::NewToken),
+        18 => world.hold(feed, dice.roll(20) as usize),
         _ => world.input(Input::Connect),
     }
 }

@@ -68,6 +68,17 @@ impl World {
         self.drain();
     }
 
+    /// The application has a feed up to one of its last signals, from another tab.
+    pub(crate) fn hold(&mut self, feed: Feed, back: usize) {
+        let wanted = self.references.get(&feed).is_some_and(|count| *count > 0);
+        let Some(seq) = self.server.truth(feed).iter().rev().nth(back).copied().filter(|_| wanted) else {
+            return;
+        };
+        self.oracle.hold(feed, seq);
+        self.client.held(self.handles[&feed], seq, self.now_ms);
+        self.drain();
+    }
+
     pub(crate) fn release(&mut self, feed: Feed) {
         let Some(count) = self.references.get_mut(&feed).filter(|count| **count > 0) else { return };
         *count -= 1;

@@ -63,6 +63,19 @@ impl Oracle {
         self.feeds.remove(&feed);
     }
 
+    /// The application has a feed up to this signal, from elsewhere. If that is less than it has here, whoever has
+    /// less is missing the rest.
+    pub(crate) fn hold(&mut self, feed: Feed, seq: u64) {
+        let seen = self.feeds.entry(feed).or_default();
+        match seen.last {
+            Some(last) if seq < last => {
+                seen.gaps.push((seq, last + 1));
+                seen.backfilled.retain(|filled| *filled <= seq);
+            }
+            _ => seen.last = Some(seq),
+        }
+    }
+
     /// The client judged a signal. `truth`: every signal of the feed so far; `gap`: what it reported.
     pub(crate) fn signal(
         &mut self,
