@@ -622,7 +622,8 @@ struct Variable {
     name: String,
     /// The variable of ours that it stands for.
     setting: String,
-    value: String,
+    /// It may be a secret.
+    value: Zeroizing<String>,
 }
 
 /// The variables that are ours, or other systems' names for the same settings. Ours come last, so that they win.
@@ -630,7 +631,11 @@ fn settings_in(environment: impl IntoIterator<Item = (String, String)>) -> Vec<V
     let variable = |(name, value): (String, String)| {
         let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
         let setting = alias.map_or_else(|| name.clone(), |(_, setting)| (*setting).to_owned());
-        setting.starts_with(ENVIRONMENT_PREFIX).then_some(Variable { name, setting, value })
+        setting.starts_with(ENVIRONMENT_PREFIX).then(|| Variable {
+            name,
+            setting,
+            value: Zeroizing::new(value),
+        })
     };
     let mut variables: Vec<_> = environment.into_iter().filter_map(variable).collect();
     variables.sort_by_key(|variable| variable.name == variable.setting);
@@ -653,7 +658,7 @@ fn apply_variable(table: &mut toml::Table, variable: &Variable) -> Result<Option
         .map(|(index, key)| if symbol && index == 1 { key.to_owned() } else { key.to_ascii_lowercase() })
         .collect();
     // Text first: a secret of digits stays text. Then whatever TOML makes of it.
-    let mut candidates = vec![toml::Value::String(value.clone())];
+    let mut candidates = vec![toml::Value::String(value.to_string())];
     candidates.extend(as_toml(value));
     let mut problem = String::new();
     for candidate in candidates {
