@@ -4,75 +4,15 @@
 
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, report, TidegateError } from './errors.js';
+import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
+import { isSignal, linesOf, objectOf } from './frames.js';
 import { type Fact, type FeedName, factsOf, Stopwatch } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import { mark, masked, Recorder, type Word } from './recorder.js';
 import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
 
-/** A feed that was asked for at least once. */
-export interface Feed {
-  readonly strategy: Strategy;
-  readonly symbol: string;
-  /** How many want it. */
-  wanted: number;
-  /** How many of them are this tab's; -1: it never was wanted here. */
-  here: number;
-  /** What the core calls it; changes when it is wanted again after a while. */
-  handle: number;
-  /** How it stands. */
-  status: CoreFeedStatus;
-  /** Why it was refused; empty if it was not. */
-  code: string;
-  /** The two as this tab's own core sees them. */
-  core: [status: CoreFeedStatus, code: string];
-  /** Where another tab holds the connection: when it expects the next signal, as of `Date.now()`. */
-  dueAt: number | null;
-  /** The `seq` of the signal that was delivered last; 0 before the first. */
-  last: number;
-  /** The latest signals, for other tabs. */
-  recent: SignalMessage[];
-}
-
-/** Why a connection is blocked; empty if it is not. */
-export type Block = '' | 'token_denied' | 'token_refused' | 'stopped' | 'replaced';
-
-/** What happens to a core that has a name and nothing else. */
-export type CoreInput =
-  | 'connect'
-  | 'disconnect'
-  | 'new_token'
-  | 'online'
-  | 'offline'
-  | 'hidden'
-  | 'visible'
-  | 'freeze'
-  | 'thaw'
-  | 'tick';
-
-/** How a feed stands, as the core says it. */
-export type CoreFeedStatus = 'pending' | 'queued' | 'live' | 'stale' | 'rejected';
-
-/** What to do with a signal. */
-export const Verdict = { drop: 0, deliver: 1, gap: 2, backfill: 3 } as const;
-
-/** What the engine tells. Nothing of this is called while the core is borrowed. */
-export interface EngineListener {
-  /** The numbers are those of `Host::on_status` in `client-wasm/src/lib.rs`. */
-  onStatus(state: ConnectionState, block: Block, numbers: Float64Array): void;
-  onFeed(feed: Feed, status: CoreFeedStatus, code: string): void;
-  /** `now` is the date at which it came. */
-  onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void;
-  onControl(message: ServerMessage): void;
-  onGap(feed: Feed, after: number, before: number): void;
-  /** `code` is an error code of the protocol or empty, `number` a close code or milliseconds. */
-  onWarning(name: string, code: string, number: number, feed: Feed | undefined): void;
-  onError(error: TidegateError): void;
-  onFrame(direction: 'in' | 'out', text: string): void;
-  onClose(code: number, reason: string): void;
-  /** The module trapped too often. */
-  onFailure(error: TidegateError): void;
-}
+export * from './events.js';
 
 /** What the engine needs. */
 export interface EngineOptions {
@@ -419,7 +359,7 @@ export class Engine {
       for (const line of linesOf(text, error)) this.#onMessage(socket, line);
       return;
     }
-    this.#onMessage(socket, object(message));
+    this.#onMessage(socket, objectOf(message));
   }
 
   #onMessage(socket: number, message: ServerMessage): void {
@@ -474,33 +414,4 @@ function safely(act: () => void): void {
   } catch (error) {
     report(error);
   }
-}
-
-function isSignal(message: ServerMessage): message is SignalMessage {
-  const { seq, prev } = message as SignalMessage;
-  return typeof seq === 'number' && typeof prev === 'number';
-}
-
-/** The objects of a frame that is not one: several, separated by newlines. */
-function linesOf(text: string, error: unknown): ServerMessage[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  // Not JSON at all: still a sign of life, and told as a frame of no known type.
-  if (lines.length < 2) return [unreadable(error)];
-  return lines.map((line) => {
-    try {
-      return object(JSON.parse(line));
-    } catch (cause) {
-      return unreadable(cause);
-    }
-  });
-}
-
-/** The form of a message is taken on trust from here on: the gateway is built from the same types. */
-function object(value: unknown): ServerMessage {
-  return typeof value === 'object' && value !== null ? (value as ServerMessage) : unreadable(value);
-}
-
-function unreadable(what: unknown): ServerMessage {
-  report(new TidegateError('internal', { message: 'The gateway sent a frame that is not JSON', cause: what }));
-  return { type: 'unreadable' } as unknown as ServerMessage;
 }

@@ -1,0 +1,34 @@
+// From what a frame holds to messages. JSON.parse of the usual frame, which is one object, is the engine's.
+
+import { report, TidegateError } from './errors.js';
+import type { ServerMessage, SignalMessage } from './protocol.js';
+
+/** Whether a message is a signal, whatever of. */
+export function isSignal(message: ServerMessage): message is SignalMessage {
+  const { seq, prev } = message as SignalMessage;
+  return typeof seq === 'number' && typeof prev === 'number';
+}
+
+/** The objects of a frame that is not one: several, separated by newlines. */
+export function linesOf(text: string, error: unknown): ServerMessage[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  // Not JSON at all: still a sign of life, and told as a frame of no known type.
+  if (lines.length < 2) return [unreadable(error)];
+  return lines.map((line) => {
+    try {
+      return objectOf(JSON.parse(line));
+    } catch (cause) {
+      return unreadable(cause);
+    }
+  });
+}
+
+/** The form of a message is taken on trust from here on: the gateway is built from the same types. */
+export function objectOf(value: unknown): ServerMessage {
+  return typeof value === 'object' && value !== null ? (value as ServerMessage) : unreadable(value);
+}
+
+function unreadable(what: unknown): ServerMessage {
+  report(new TidegateError('internal', { message: 'The gateway sent a frame that is not JSON', cause: what }));
+  return { type: 'unreadable' } as unknown as ServerMessage;
+}
