@@ -1,6 +1,6 @@
 // The client core with its sockets, as one object that survives a trap of the WebAssembly module.
 //
-// Data frames are parsed here, once; the core hears four numbers of each and answers whether to deliver it.
+// Data frames are parsed here, once; the core hears five numbers of each and answers whether to deliver it.
 
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, report, TidegateError } from './errors.js';
