@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
     ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
     ("browser SDK: dials a minute against faults", sdk::storms),
+    ("browser SDK: 1,000 random half-hours of tabs", sdk::tabs),
     ("client core: 80,000 random half-hours", half_hours),
     ("tests that take long: cuts, drains, storms", long_tests),
     ("fuzzing: a minute for every target", fuzz::run),

@@ -39,6 +39,14 @@ pub(crate) fn storms() -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Tabs that crash, freeze, hang and hide, of which the ordinary run has 30 half-hours.
+pub(crate) fn tabs() -> Result<Outcome> {
+    wasm::build()?;
+    let mut tests = npm(&root().join("npm"), &["test", "--", "tabs.test"]);
+    shell::run(tests.env("TIDEGATE_TAB_RUNS", "1000"))?;
+    Ok(Outcome::Done)
+}
+
 /// A script of `bench/`, which uses the package as it was built.
 fn bench(arguments: &[&str]) -> Result<std::process::Command> {
     wasm::build()?;

@@ -13,16 +13,35 @@ export interface FollowedEngine {
   find(strategy: Strategy, symbol: string): Feed | undefined;
 }
 
+/** How long what was missed may take to arrive, in milliseconds. */
+export const MISS_MS = 500;
+
+/** The gateway was asked for everything after a signal, then. */
+interface Asked {
+  after: number;
+  at: number;
+}
+
+const NOTHING: Asked = { after: -1, at: 0 };
+
 /** The followers of this tab. */
 export class Followers {
   readonly #engine: FollowedEngine;
   readonly #say: (said: Said) => void;
   readonly #dueAt: (feed: Feed) => number | null;
-  readonly #tabs = new Map<string, Set<Feed>>();
+  readonly #now: () => number;
+  /** What each of them wants, and what the gateway was asked for on its behalf. */
+  readonly #tabs = new Map<string, Map<Feed, Asked>>();
   /** Those that were asked for a sign of life and have given none. */
   #silent = new Set<string>();
 
-  constructor(engine: FollowedEngine, say: (said: Said) => void, dueAt: (feed: Feed) => number | null) {
+  constructor(
+    engine: FollowedEngine,
+    say: (said: Said) => void,
+    dueAt: (feed: Feed) => number | null,
+    now: () => number,
+  ) {
+    this.#now = now;
     this.#engine = engine;
     this.#say = say;
     this.#dueAt = dueAt;
@@ -30,23 +49,21 @@ export class Followers {
 
   /** A follower's wishes: a reference of its own for each feed, and what it has not seen. */
   want({ from, feeds, missed }: TabMessage & { kind: 'want' }): void {
-    const wanted = new Set<Feed>();
-    const had = this.#tabs.get(from) ?? new Set<Feed>();
-    const fresh: [Feed, number][] = [];
-    for (const [strategy, symbol, last] of feeds) {
-      const known = this.#engine.find(strategy, symbol);
-      const held = known !== undefined && had.delete(known);
-      const feed = held ? known : this.#engine.subscribe(strategy, symbol);
-      wanted.add(feed);
-      if (!held || missed) fresh.push([feed, last]);
-    }
-    for (const feed of had) this.#engine.release(feed);
+    const wanted = new Map<Feed, Asked>();
+    const had = this.#tabs.get(from);
     this.#tabs.set(from, wanted);
     this.#silent.delete(from);
-    for (const [feed, last] of fresh) {
+    for (const [strategy, symbol, last] of feeds) {
+      const known = this.#engine.find(strategy, symbol);
+      const asked = known && had?.get(known);
+      const feed = known && asked !== undefined ? known : this.#engine.subscribe(strategy, symbol);
+      had?.delete(feed);
+      wanted.set(feed, asked ?? NOTHING);
+      if (asked !== undefined && !missed) continue;
       this.tellFeed(feed);
-      this.#catchUp(feed, last, from, missed);
+      wanted.set(feed, this.#catchUp(feed, last, from, asked));
     }
+    for (const feed of had?.keys() ?? []) this.#engine.release(feed);
   }
 
   /** A feed changed. */
@@ -69,7 +86,7 @@ export class Followers {
 
   /** A follower left. */
   forget(tab: string): void {
-    for (const feed of this.#tabs.get(tab) ?? []) this.#engine.release(feed);
+    for (const feed of this.#tabs.get(tab)?.keys() ?? []) this.#engine.release(feed);
     this.#tabs.delete(tab);
   }
 
@@ -78,19 +95,27 @@ export class Followers {
     for (const tab of [...this.#tabs.keys()]) this.forget(tab);
   }
 
-  /** What a follower that holds a feed up to `last` has not seen; without any, the latest, as the gateway does. */
-  #catchUp(feed: Feed, last: number, to: string, missed: boolean): void {
+  /**
+   * What a follower that holds a feed up to `last` has not seen; without any, the latest, as the gateway does. Returns
+   * what the gateway was asked for.
+   */
+  #catchUp(feed: Feed, last: number, to: string, asked = NOTHING): Asked {
     const { recent } = feed;
+    const now = this.#now();
     const next = recent.findIndex(({ prev }) => prev === last);
     if (last === 0) this.#replay(feed, recent.slice(-1), to);
     else if (feed.last === 0) feed.last = last;
     else if (next >= 0) this.#replay(feed, recent.slice(next), to);
-    else if (missed && last < feed.last) {
+    else if (asked.after === last) {
+      if (now < asked.at + MISS_MS) return asked;
+      // Neither we nor the gateway have it.
       const newer = recent.filter(({ seq }) => seq > last);
       this.#replay(feed, newer, to, Verdict.gap);
     }
-    // Before what we remember: the gateway may still have it. What we have not seen ourselves comes anyway.
-    if (next < 0 && last <= feed.last) this.#engine.held(feed, last);
+    // What we have not seen ourselves comes anyway.
+    if (last === 0 || next >= 0 || last > feed.last) return asked;
+    this.#engine.held(feed, last);
+    return { after: last, at: now };
   }
 
   #replay(feed: Feed, signals: SignalMessage[], to: string, first: number = Verdict.deliver): void {

@@ -10,7 +10,7 @@ import type { Glue } from '../module.js';
 import type { ServerMessage, SignalMessage, Strategy } from '../protocol.js';
 import type { ConnectionState, GetToken } from '../types.js';
 import { type Action, Election } from './election.js';
-import { Followers } from './followers.js';
+import { Followers, MISS_MS } from './followers.js';
 import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
 import { groupOf, type SharedEngine, type SharedListener, type SharedOptions, subjectOf } from './parts.js';
 import type { Rim } from './rim.js';
@@ -36,6 +36,8 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   #connect = false;
   #announcing = false;
   #beats = 0;
+  #missing = false;
+  #askedAt = 0;
   #off: boolean;
 
   constructor(
@@ -50,7 +52,8 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#election = new Election(options.rim?.id ?? '', Math.random() * 300);
     this.engine = engine((request) => this.#token(request), this);
     const say = (said: Said) => this.#say(said);
-    this.#followers = new Followers(this.engine, say, (feed) => this.dueAt(feed));
+    const dueAt = (feed: Feed) => this.dueAt(feed);
+    this.#followers = new Followers(this.engine, say, dueAt, () => this.#now());
   }
 
   /** Whether another tab holds the connection. */
@@ -222,6 +225,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#mirror = mirror;
     this.#listener.onMirror(mirror);
     if (roll) this.#announce();
+    this.#askAgain();
   }
 
   #onAsk(what: 'connect' | 'new_token' | 'drop'): void {
@@ -239,20 +243,22 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (refused) this.#listener.onWarning('feed_rejected', code, 0, feed);
   }
 
-  #onPassed({ signal, verdict, dueAt }: TabMessage & { kind: 'signal' }): void {
+  #onPassed({ signal, verdict, dueAt, to }: TabMessage & { kind: 'signal' }): void {
     const feed = this.engine.find(signal.strategy, signal.symbol);
     if (!feed || feed.here < 1) return;
     const { seq, prev } = signal;
     const { last } = feed;
     // The next one is the next one, however the leader came by it.
     const next = last === 0 || (prev === last && seq > last);
-    if (seq === last || (verdict === Verdict.deliver && seq < last)) return;
+    // Only to everybody may something older be news: when the gateway's history began anew.
+    if (seq === last || (seq < last && (verdict === Verdict.deliver || to !== ''))) return;
     if (!next && verdict === Verdict.backfill) {
       if (seq < last) this.#listener.onSignal(feed, signal, verdict, Date.now());
       return;
     }
     if (!next && verdict === Verdict.deliver) {
-      this.#announce(true);
+      this.#missing = true;
+      this.#askAgain();
       return;
     }
     if (!next) this.#listener.onGap(feed, last, seq);
@@ -297,6 +303,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   }
 
   #follow(): void {
+    this.#askedAt = this.#now();
     this.#followers.abandon();
     this.engine.input('disconnect');
     this.#decided();
@@ -377,6 +384,14 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     const { role, term, visible } = this.#election;
     if (role !== 'leader') return;
     this.#say({ kind: 'lead', term, visible, mirror: this.#listener.mirror(), user: this.#user, roll });
+  }
+
+  /** Something is missing before a signal: what was asked for last may still be on its way. */
+  #askAgain(): void {
+    if (!this.#missing || this.#now() < this.#askedAt + MISS_MS) return;
+    this.#missing = false;
+    this.#askedAt = this.#now();
+    this.#announce(true);
   }
 
   /** All wishes at once, however many changed. */
