@@ -122,3 +122,38 @@ async fn a_damaged_history_is_set_aside_and_said_and_the_gateway_runs() {
     assert!(written.starts_with(b"tidegate history 1\n"));
     assert_eq!(std::fs::read(format!("{file}.damaged")).unwrap(), b"tidegate history 1\nand then rubbish");
 }
+
+/// The server dies under so many clients. All of them come back by themselves, none faster than it can let in.
+async fn storm(clients: usize, patience: Duration) {
+    let folder = Folder::new();
+    let file = folder.path("history");
+    let process = start_again("127.0.0.1:0".into(), file.clone()).await;
+    let address = process.address;
+    let fleet = Fleet::connect(address, clients, feed());
+    fleet.beyond(0, patience).await;
+    process.signal("KILL");
+    blocking(|| process.wait()).await;
+    let died = fleet.latest();
+    let process = start_again(address.to_string(), file).await;
+    let back = fleet.beyond(died, patience).await;
+    let delivered = fleet.check();
+    println!(
+        "figure: reconnect storm: {clients} clients were all back {back:?} after the new start, {delivered} \
+         deliveries, 0 gaps, 0 duplicates"
+    );
+    drop(fleet);
+    process.signal("KILL");
+    let ended = blocking(|| process.wait()).await;
+    assert!(!ended.log.contains("panicked"), "{}", ended.log);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_40_a_hundred_and_fifty_clients_come_back_from_a_server_that_died() {
+    storm(150, PATIENCE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: cargo xtask test --long"]
+async fn long_t_40_five_thousand_clients_come_back_from_a_server_that_died() {
+    storm(5_000, Duration::from_secs(180)).await;
+}

@@ -659,3 +659,7 @@ fn rejected(request: &FeedRequest, refusal: &Refusal) -> RejectedSubscription {
 #[cfg(test)]
 #[path = "session_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "session_model_tests.rs"]
+mod model_tests;

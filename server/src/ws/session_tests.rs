@@ -7,10 +7,10 @@ use tidegate_protocol::Limits;
 use super::*;
 use crate::auth::permission::Permissions;
 
-const WALL_MS: i64 = 1_762_252_200_000;
+pub(super) const WALL_MS: i64 = 1_762_252_200_000;
 const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
 
-fn rules() -> Arc<Rules> {
+pub(super) fn rules() -> Arc<Rules> {
     let symbols = (0..12).map(|index| format!("S{index}USDT").parse().unwrap());
     Arc::new(Rules {
         limits: Limits::default(),
@@ -29,7 +29,7 @@ fn anonymous(kind: ClientKind) -> Session {
     Session::new(Uuid::now_v7(), kind, rules(), 0, 7)
 }
 
-fn identity(user: &str, lasts_ms: i64) -> Identity {
+pub(super) fn identity(user: &str, lasts_ms: i64) -> Identity {
     let roles = vec!["user".into()];
     Identity { user_id: user.into(), roles, family: "f".into(), expires_at_ms: WALL_MS + lasts_ms }
 }
@@ -54,7 +54,7 @@ fn say(session: &mut Session, message: &Value, now_ms: u64) -> Vec<Action> {
 }
 
 /// What is sent and done, in short: types of messages, and verbs.
-fn types(actions: &[Action]) -> Vec<String> {
+pub(super) fn types(actions: &[Action]) -> Vec<String> {
     let short = |action: &Action| match action {
         Action::Send(message) => {
             serde_json::to_value(message).unwrap()["type"].as_str().expect("a type").to_owned()
