@@ -277,3 +277,6 @@ async fn build(
     };
     Ok((Arc::new(app), pipelines, keeper, rows))
 }
+
+#[cfg(test)]
+mod day_tests;

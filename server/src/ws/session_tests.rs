@@ -559,3 +559,25 @@ fn a_revoked_session_is_closed_and_told_so() {
         assert_eq!(types(&live(kind).handle_revoked()), [format!("{close} Session revoked")]);
     }
 }
+
+#[test]
+fn t_78_a_wall_clock_that_jumps_by_an_hour_moves_no_deadline() {
+    for jump_ms in [3_600_000, -3_600_000] {
+        let mut session = live(ClientKind::V1);
+        let deadline_ms = session.next_deadline_ms();
+        assert_eq!(session.handle_timeout(1_000, WALL_MS + jump_ms), []);
+        assert_eq!(session.next_deadline_ms(), deadline_ms);
+        // The token lasts 15 minutes on the clock that does not jump, and is announced a minute before.
+        session.handle_control(830_000);
+        session.handle_sent(830_000);
+        assert!(
+            !types(&session.handle_timeout(839_999, WALL_MS + jump_ms)).contains(&"token_expiring".into())
+        );
+        assert!(
+            types(&session.handle_timeout(840_000, WALL_MS + jump_ms)).contains(&"token_expiring".into())
+        );
+        session.handle_control(899_999);
+        assert!(!types(&session.handle_timeout(899_999, WALL_MS + jump_ms)).contains(&"error".into()));
+        assert!(types(&session.handle_timeout(900_000, WALL_MS + jump_ms))[1].starts_with("close 4002"));
+    }
+}
