@@ -26,6 +26,7 @@ impl World {
             }
             Say::Fact(fact) => {
                 self.greeted |= matches!(fact, tidegate_client_core::Fact::Connected { .. });
+                self.server.told_limits |= self.greeted;
                 self.input(Input::Message { socket: SocketId(socket), fact });
             }
             Say::Signal { feed, seq, prev } => self.hear_signal(socket, feed, seq, prev),

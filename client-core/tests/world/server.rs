@@ -27,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) limits: Limits,
     /// Places that other connections of the user hold.
     pub(crate) others: u32,
+    /// A `connected` has reached the client: it knows how many feeds there may be.
+    pub(crate) told_limits: bool,
     /// Accepts a connection and then says nothing.
     pub(crate) mute: bool,
     /// Every interval is a multiple of it.
@@ -69,6 +71,7 @@ impl Server {
         Self {
             limits: Limits::default(),
             others: 0,
+            told_limits: false,
             mute: false,
             beat_ms: 30_000 / speed,
             connections: BTreeMap::new(),
@@ -178,12 +181,11 @@ impl Server {
                     self.authenticate(socket, id, &message.token, message.session.as_deref(), now_ms);
                 let requests = message.subscriptions.unwrap_or_default();
                 if !requests.is_empty() && said.iter().any(|(_, say)| is_connected(say)) {
-                    // Before the first `connected` nobody has told the client how many there may be.
-                    said.extend(self.subscribe(socket, id, &requests, self.sessions > 1));
+                    said.extend(self.subscribe(socket, id, &requests));
                 }
                 said
             }
-            ClientMessage::Subscribe(message) => self.subscribe(socket, id, &message.requests(), true),
+            ClientMessage::Subscribe(message) => self.subscribe(socket, id, &message.requests()),
             ClientMessage::Unsubscribe(message) => {
                 let connection = self.connections.get_mut(&socket).expect("it sent something");
                 for request in message.requests() {
@@ -252,7 +254,7 @@ impl Server {
         self.others + u32::try_from(mine).unwrap()
     }
 
-    fn subscribe(&mut self, socket: u32, id: u64, requests: &[FeedRequest], told: bool) -> Said {
+    fn subscribe(&mut self, socket: u32, id: u64, requests: &[FeedRequest]) -> Said {
         let limit = usize::try_from(self.limits.subscriptions_per_connection).unwrap();
         let connection = self.connections.get_mut(&socket).expect("it sent something");
         let (mut granted, mut rejected, mut signals) = (Vec::new(), Vec::new(), Vec::new());
@@ -264,7 +266,7 @@ impl Server {
             };
             if !connection.following.contains(&feed) {
                 if connection.following.len() == limit {
-                    if told {
+                    if self.told_limits {
                         self.offences.push(format!("more than {limit} subscriptions with {feed}"));
                     }
                     rejected.push(Rejected { feed, code: ErrorCode::SubscriptionLimit });
