@@ -4,7 +4,7 @@
 
 import { Clock } from './clock.js';
 import { type Block, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
-import { asError, fromJSON, report, TidegateError } from './errors.js';
+import { asError, fromJSON, guarded, TidegateError } from './errors.js';
 import { load } from './module.js';
 import { watchPage } from './page.js';
 import type { ServerMessage, SignalMessage, SignalOf, Strategy } from './protocol.js';
@@ -400,15 +400,6 @@ export class TidegateClient implements Client, SharedListener {
 
 /** How often the used part of the limits is looked at while somebody shows it. */
 const USAGE_MS = 1_000;
-
-/** What an application's callback throws is the application's: it must not end the client's work. */
-function guarded<T>(listener: (value: T) => void, value: T): void {
-  try {
-    listener(value);
-  } catch (error) {
-    report(error);
-  }
-}
 
 /** A number of the core's on the page's clock; NaN is not known. */
 function known(number = Number.NaN, since: number): number | null {

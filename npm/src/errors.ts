@@ -93,6 +93,15 @@ export function report(error: unknown): void {
   else queueMicrotask(() => console.error(error));
 }
 
+/** What an application's callback throws is the application's: it must not end the client's work. */
+export function guarded<T>(listener: (value: T) => void, value: T): void {
+  try {
+    listener(value);
+  } catch (error) {
+    report(error);
+  }
+}
+
 type Texts = readonly [message: string, hint: string, retry: boolean];
 
 const fallback: Texts = ['Something went wrong', '', true];

@@ -2,6 +2,7 @@
 //
 // It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
 
+import { guarded } from './errors.js';
 import type { SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
@@ -176,7 +177,7 @@ export class Store {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const cell of dirty) cell.waits = false;
-    for (const cell of dirty) for (const listener of [...cell.listeners]) listener();
+    for (const cell of dirty) for (const listener of [...cell.listeners]) guarded(listener, undefined);
   }
 
   #cell(strategy: Strategy, symbol: string): FeedCell {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { IDLE_CONNECTION, IDLE_FEED, Store } from '../src/store.js';
 import { scalp } from './fake-gateway.js';
 
@@ -90,6 +90,25 @@ test('feeds are told apart, and only those who watch a changed one are called', 
   store.setConnection({ state: 'waiting' });
   draw();
   expect(called).toEqual(['ether', 'connection']);
+});
+
+test('one who throws keeps no other from being called, and is reported', () => {
+  const reported: unknown[] = [];
+  vi.stubGlobal('reportError', (error: unknown) => reported.push(error));
+  const { store, draw } = storeWithFrames();
+  const called: string[] = [];
+  const bug = new Error('mine');
+  store.watchFeed('scalp', 'BTCUSDT', () => {
+    throw bug;
+  });
+  store.watchFeed('scalp', 'BTCUSDT', () => called.push('bitcoin'));
+  store.watchConnection(() => called.push('connection'));
+  store.setFeed('scalp', 'BTCUSDT', { status: 'live' });
+  store.setConnection({ state: 'live' });
+  expect(draw).not.toThrow();
+  expect(called).toEqual(['bitcoin', 'connection']);
+  expect(reported).toEqual([bug]);
+  vi.unstubAllGlobals();
 });
 
 test('whoever asks between two frames gets the present state, and the same object again', () => {
