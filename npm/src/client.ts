@@ -189,8 +189,11 @@ export class TidegateClient implements Client, SharedListener {
     this.#leavePage();
     this.#stopUsage();
     this.#shared.close();
-    for (const followers of this.#followers.values()) for (const follower of followers) follower.end?.();
-    this.#followers.clear();
+    for (const [feed, followers] of [...this.#followers]) {
+      for (const follower of followers) follower.end?.();
+      this.#followers.delete(feed);
+      this.#show(feed);
+    }
     this.#setConnection({ state: 'idle', attempt: 0, nextRetryAt: null, probing: false, refreshing: false });
     for (const listeners of Object.values(this.#listeners)) listeners.clear();
   }

@@ -346,6 +346,21 @@ test('a closed client stays closed, and closing twice is allowed', async () => {
   await until(() => gateway.open === 0);
 });
 
+test('the feeds of a closed client are idle, and their watchers told', async () => {
+  await live();
+  let called = 0;
+  client.watch('scalp', 'BTCUSDT', () => {
+    called += 1;
+  });
+  await until(() => client.feed('scalp', 'BTCUSDT').status === 'live');
+  gateway.signal(1, 0);
+  await until(() => client.feed('scalp', 'BTCUSDT').signal !== null && called > 0);
+  const before = called;
+  client.close();
+  expect(client.feed('scalp', 'BTCUSDT')).toMatchObject({ status: 'idle', nextAt: null, signal: { seq: 1 } });
+  await until(() => called > before);
+});
+
 test('two clients share the module and nothing else', async () => {
   const [one, two] = await Promise.all([connect(options()), connect(options())]);
   one.close();
