@@ -10,7 +10,7 @@ use crate::support::SECRET;
 
 /// A running `tidegate serve`.
 pub struct Process {
-    child: Child,
+    child: Owned,
     pub address: SocketAddr,
     log: std::thread::JoinHandle<String>,
 }
@@ -47,12 +47,12 @@ impl Process {
             .filter_map(|line| line.strip_prefix("open           http://").map(str::to_owned))
             .find_map(|rest| rest.trim_end_matches('/').parse().ok())
             .expect("the banner names the address");
-        Self { child, address, log }
+        Self { child: Owned(child), address, log }
     }
 
     /// Sends a signal, such as `TERM` or `KILL`.
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.child.0.id().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &id]).status();
         assert!(sent.expect("`kill` runs").success());
     }
@@ -60,7 +60,18 @@ impl Process {
     /// Waits for its end.
     pub fn wait(mut self) -> Ended {
         let started = Instant::now();
-        let code = self.child.wait().expect("it ends").code();
+        let code = self.child.0.wait().expect("it ends").code();
         Ended { code, after: started.elapsed(), log: self.log.join().expect("the log is read") }
+    }
+}
+
+/// A process that does not outlive its test, whatever becomes of that.
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // Fails when it has ended, as it should have.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
