@@ -88,12 +88,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + Send + Debug + 'static> Socket<Io> {
             tracing::debug!(%error, "the server cannot be reached");
             CloseCode::ABNORMAL
         })?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER_BYTES)
-            .write_buffer_size(BUFFER_BYTES)
-            .max_message_size(Some(MAX_MESSAGE_BYTES))
-            .max_frame_size(Some(MAX_MESSAGE_BYTES));
-        match handshake(request, io, config).await {
+        match handshake(request, io, codec(MAX_MESSAGE_BYTES)).await {
             Ok(stream) => Ok(Box::new(Self { stream, outgoing: VecDeque::new(), unflushed: false })),
             Err(error) => {
                 tracing::debug!(%error, "the server refused the handshake");
@@ -162,6 +157,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + Send + Debug + 'static> Socket<Io> {
     }
 }
 
+/// The codec's buffers and limits.
+fn codec(max_message_bytes: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes))
+}
+
 /// What a refusal before the upgrade means. Browsers cannot see it; here it says as much as a close code.
 fn handshake_code(error: &Error) -> CloseCode {
     let Error::Http(response) = error else { return CloseCode::ABNORMAL };
@@ -191,3 +195,7 @@ fn broken(error: &Error) -> Incoming {
     };
     Incoming::Closed { code, reason: String::new() }
 }
+
+#[cfg(test)]
+#[path = "transport_autobahn.rs"]
+mod autobahn;

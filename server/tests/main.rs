@@ -2,6 +2,7 @@
 
 mod admin;
 mod architecture;
+mod autobahn;
 mod command_line;
 mod deploy;
 mod follow;

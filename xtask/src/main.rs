@@ -1,5 +1,6 @@
 //! The one way to do things in this workspace: `cargo xtask --help`.
 
+mod autobahn;
 mod bindings;
 mod chromium;
 mod dashboard;

@@ -19,25 +19,35 @@ const VERSION: &str = "13";
 
 /// A handshake that can be answered.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Handshake {
+pub struct Handshake {
     accept: HeaderValue,
     /// What kind of client asks.
-    pub(super) kind: ClientKind,
+    pub kind: ClientKind,
 }
 
 /// Why a request is no handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoHandshake {
+pub enum NoHandshake {
+    /// It is no GET.
     Method,
+    /// It is older than HTTP/1.1.
     Http10,
+    /// `Connection` does not list an upgrade.
     Connection,
+    /// `Upgrade` does not name a WebSocket.
     Upgrade,
+    /// Another version than the only one.
     Version,
+    /// No key, or one that is not 16 bytes.
     Key,
 }
 
 impl Handshake {
-    pub(super) fn read(parts: &Parts) -> Result<Self, NoHandshake> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// Why it is no handshake.
+    pub fn read(parts: &Parts) -> Result<Self, NoHandshake> {
         let headers = &parts.headers;
         if parts.method != Method::GET {
             return Err(NoHandshake::Method);
@@ -67,7 +77,8 @@ impl Handshake {
     }
 
     /// The answer with which the socket becomes a WebSocket.
-    pub(super) fn accept(self) -> Response {
+    #[must_use]
+    pub fn accept(self) -> Response {
         let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));

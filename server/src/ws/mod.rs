@@ -5,7 +5,7 @@ pub mod connection;
 pub mod followed;
 mod frames;
 pub mod guard;
-mod handshake;
+pub mod handshake;
 pub mod permits;
 pub mod pulse;
 pub mod session;

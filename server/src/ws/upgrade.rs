@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use uuid::Uuid;
 
 use super::connection::{Admission, attend};
-use super::guard::{Allowance, Guard};
+use super::guard::{Allowance, Guard, Leash};
 use super::handshake::Handshake;
 use super::permits::{Applicant, LimitReached, Permit};
 use super::session::{ClientKind, Verified};
@@ -131,32 +131,46 @@ async fn handshake(
 
 /// Serves the WebSocket once the answer to its handshake is on the way.
 async fn take_over(app: Arc<App>, upgrade: OnUpgrade, admission: Admission, verdict: Option<Verified>) {
-    let limits = &app.config.limits;
+    let leash = Arc::clone(&admission.leash);
+    let Some(socket) = open(upgrade, &app.config.limits, leash).await else { return };
+    let mut socket = attend(app, socket, admission, verdict).await;
+    let _ = socket.get_mut().shutdown().await;
+}
+
+/// The socket of an accepted handshake, with its guard and its codec; none if the peer is gone.
+pub async fn open(
+    upgrade: OnUpgrade,
+    limits: &LimitsConfig,
+    leash: Arc<Leash>,
+) -> Option<WebSocketStream<Guard>> {
     let allowance = Allowance::of_messages(limits.messages_per_minute, limits.max_message_bytes);
     let guard = match upgrade.await.map(Upgraded::downcast::<TokioIo<Wire>>) {
         Ok(Ok(parts)) => {
             let mut wire = parts.io.into_inner();
             wire.upgraded();
-            Guard::new(wire, parts.read_buf, allowance, Arc::clone(&admission.leash))
+            Guard::new(wire, parts.read_buf, allowance, leash)
         }
-        // The peer was gone before it had the answer.
-        Err(error) => return tracing::debug!(%error, "an upgrade failed"),
-        Ok(Err(_)) => return tracing::error!("an upgraded socket is not one of this gateway's"),
+        Err(error) => {
+            tracing::debug!(%error, "an upgrade failed");
+            return None;
+        }
+        Ok(Err(_)) => {
+            tracing::error!("an upgraded socket is not one of this gateway's");
+            return None;
+        }
     };
-    let socket = WebSocketStream::from_raw_socket(guard, Role::Server, Some(codec(limits))).await;
-    let mut socket = attend(app, socket, admission, verdict).await;
-    let _ = socket.get_mut().shutdown().await;
+    Some(WebSocketStream::from_raw_socket(guard, Role::Server, Some(codec(limits))).await)
 }
 
 /// The codec's buffers and limits.
 fn codec(limits: &LimitsConfig) -> WebSocketConfig {
-    let max_message_bytes = Some(limits.max_message_bytes as usize);
+    let max_message_bytes = limits.max_message_bytes as usize;
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES)
-        .max_message_size(max_message_bytes)
-        .max_frame_size(max_message_bytes)
+        .max_write_buffer_size(WRITE_BUFFER_MAX_BYTES.max(2 * max_message_bytes))
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes))
 }
 
 /// The credentials of a handshake.

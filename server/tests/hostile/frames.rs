@@ -85,6 +85,15 @@ async fn t_42_a_fault_is_told_also_while_signals_pour_out() {
 }
 
 #[tokio::test]
+async fn a_close_is_answered_with_its_own_code() {
+    let gateway = Gateway::start().await;
+    for code in [1_000_u16, 1_001, 4_999] {
+        assert_eq!(fate(&gateway, &frame(0x88, &code.to_be_bytes())).await, (Some(code), End::Closed));
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn t_43_a_message_of_exactly_the_limit_is_read() {
     let gateway = Gateway::start().await;
     let mut raw = signed_in(&gateway).await;
