@@ -126,6 +126,8 @@ export class TidegateClient implements Client, SharedListener {
 
   watch(strategy: Strategy, symbol: string, listener: () => void): () => void {
     const unwatch = this.#store.watchFeed(strategy, symbol, listener);
+    // A component may find a client that somebody closed: it shows that, and its page must not break over it.
+    if (this.#closed) return unwatch;
     const leave = this.#follow(strategy, symbol, { signal: () => {} });
     return () => {
       unwatch();
@@ -135,6 +137,7 @@ export class TidegateClient implements Client, SharedListener {
 
   watchConnection(listener: () => void): () => void {
     const unwatch = this.#store.watchConnection(listener);
+    if (this.#closed) return unwatch;
     this.#usageWatchers += 1;
     // The count of messages sinks by itself as the minute passes.
     this.#usageTimer ??= setInterval(() => this.#refreshUsage(), USAGE_MS);

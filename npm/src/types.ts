@@ -234,7 +234,10 @@ export interface Client {
   signals<S extends Strategy>(strategy: S, symbol: string): AsyncIterableIterator<SignalOf<S>>;
   /** Calls back with every signal of a feed; ends with the function that it returns. */
   subscribe<S extends Strategy>(strategy: S, symbol: string, listener: (signal: SignalOf<S>) => void): () => void;
-  /** Follows a feed and calls back, at most once per animation frame, when {@link Client.feed} has changed. */
+  /**
+   * Follows a feed and calls back, at most once per animation frame, when {@link Client.feed} has changed. Of a closed
+   * client nothing changes any more.
+   */
   watch(strategy: Strategy, symbol: string, listener: () => void): () => void;
   /** Calls back, at most once per animation frame, when {@link Client.connection} has changed. */
   watchConnection(listener: () => void): () => void;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import {
   type Client,
@@ -344,6 +344,17 @@ test('a closed client stays closed, and closing twice is allowed', async () => {
   expect(() => client.subscribe('scalp', 'BTCUSDT', () => {})).toThrow(expect.objectContaining({ code: 'closed' }));
   await expect(client.whenLive()).rejects.toMatchObject({ code: 'closed' });
   await until(() => gateway.open === 0);
+});
+
+test('a closed client can be watched, at no cost', async () => {
+  await live();
+  client.close();
+  const interval = vi.spyOn(globalThis, 'setInterval');
+  const stops = [client.watch('scalp', 'BTCUSDT', () => {}), client.watchConnection(() => {})];
+  expect([client.feed('scalp', 'BTCUSDT').status, client.connection.state]).toEqual(['idle', 'idle']);
+  for (const stop of stops) stop();
+  expect(interval).not.toHaveBeenCalled();
+  interval.mockRestore();
 });
 
 test('the feeds of a closed client are idle, and their watchers told', async () => {

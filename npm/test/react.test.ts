@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 
-import { act, createElement, Fragment, type FunctionComponent, StrictMode, useState } from 'react';
+import { Activity, act, createElement, Fragment, type FunctionComponent, StrictMode, useEffect, useState } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -284,6 +284,26 @@ describe('the provider', () => {
     }
     expect(gateway.connections).toBe(1);
     expect(gateway.count('unsubscribe')).toBe(0);
+  });
+
+  test('that was hidden for long connects again when it is shown, with all inside', async () => {
+    const followed: string[] = [];
+    const Effect: FunctionComponent = () => {
+      const client = useTidegate();
+      useEffect(() => client?.subscribe('scalp', 'ETHUSDT', ({ symbol }) => followed.push(symbol)), [client]);
+      return null;
+    };
+    const page = (mode: 'visible' | 'hidden') =>
+      root.render(createElement(Activity, { mode, ...{ children: provider({}, Card, Status, Effect) } }));
+    await act(() => page('visible'));
+    await eventually(() => drawn.signal?.status === 'live');
+    await act(() => page('hidden'));
+    await eventually(() => gateway.open === 0);
+    await act(() => page('visible'));
+    await eventually(() => drawn.signal?.status === 'live' && drawn.connection?.state === 'live');
+    expect([gateway.connections, gateway.open]).toEqual([2, 1]);
+    gateway.signal(1, 0, 'ETHUSDT');
+    await eventually(() => followed.length === 1);
   });
 
   test('of another user has a connection of its own', async () => {

@@ -51,7 +51,11 @@ export const TidegateProvider: FunctionComponent<TidegateProviderProps> = ({ chi
     try {
       const { client, release } = acquire(options, user);
       setLink({ client, failed: null });
-      return release;
+      return () => {
+        // Hidden by <Activity>, the components stay: shown again, they must not find the client that was closed.
+        setLink(NO_LINK);
+        release();
+      };
     } catch (cause) {
       const error = asError(cause, 'invalid_url');
       setLink({ client: null, failed: Object.freeze({ ...IDLE_CONNECTION, state: 'blocked', error }) });
