@@ -1,6 +1,16 @@
 // @vitest-environment happy-dom
 
-import { Activity, act, createElement, Fragment, type FunctionComponent, StrictMode, useEffect, useState } from 'react';
+import {
+  Activity,
+  act,
+  createElement,
+  Fragment,
+  type FunctionComponent,
+  StrictMode,
+  useEffect,
+  useLayoutEffect,
+  useState,
+} from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -205,33 +215,66 @@ describe('useSignals', () => {
 
 describe('useLostConnection', () => {
   let lost: LostConnection | null;
+  /** `since` of every picture that React committed. */
+  const shown: number[] = [];
   const Notice: FunctionComponent<{ afterMs?: number }> = ({ afterMs = 300 }) => {
-    lost = useLostConnection(afterMs);
+    const now = useLostConnection(afterMs);
+    lost = now;
+    useLayoutEffect(() => {
+      if (now) shown.push(now.since);
+    });
     return null;
+  };
+  beforeEach(() => {
+    shown.length = 0;
+  });
+
+  const expectAllWithin = (from: number, to: number) => {
+    expect(shown.length).toBeGreaterThan(0);
+    for (const since of shown) {
+      expect(since).toBeGreaterThanOrEqual(from);
+      expect(since).toBeLessThanOrEqual(to);
+    }
   };
 
   test('says nothing of a blip, and something of what lasts, until it is over', async () => {
     await act(() => root.render(provider({}, Notice, Status)));
     await eventually(() => drawn.connection?.state === 'live');
     expect(lost).toBeNull();
+    const before = Date.now();
     const { url } = gateway;
     const port = Number(new URL(url).port);
     await gateway.stop();
     await eventually(() => drawn.connection?.state !== 'live');
     expect(lost, 'it may be a blip').toBeNull();
     await eventually(() => lost !== null);
-    expect(Number(lost?.since)).toBeLessThanOrEqual(Date.now());
+    expectAllWithin(before, Date.now() - 250);
     expect(lost).toMatchObject({ retryNow: expect.any(Function), attempt: expect.any(Number) });
     gateway = await FakeGateway.start(port);
     await act(() => lost?.retryNow());
     await eventually(() => drawn.connection?.state === 'live');
     await eventually(() => lost === null);
+    // Another one, for good: it has a time of its own, from its first picture on.
+    const again = Date.now();
+    shown.length = 0;
+    gateway.drop(4003, 'Access denied');
+    await eventually(() => lost?.state === 'blocked');
+    expectAllWithin(again, Date.now());
+  });
+
+  test('knows in its first picture since when, where no address can work', async () => {
+    const before = Date.now();
+    await act(() => root.render(provider({ url: 'gopher://gateway' }, () => Notice({}) ?? null)));
+    expect(lost?.error).toMatchObject({ code: 'invalid_url' });
+    expectAllWithin(before, Date.now());
   });
 
   test('does not wait where waiting cannot help', async () => {
+    const before = Date.now();
     gateway.refused = new Set(['wrong']);
     await act(() => root.render(provider({ getToken: () => 'wrong' }, () => Notice({ afterMs: 60_000 }) ?? null)));
     await eventually(() => lost?.state === 'blocked');
+    expectAllWithin(before, Date.now());
     expect(lost?.error).toMatchObject({ code: expect.any(String), hint: expect.any(String) });
   });
 });

@@ -89,9 +89,10 @@ export function useLostConnection(afterMs = 5_000): LostConnection | null {
   const away = state !== 'live' && state !== 'idle' && state !== 'frozen';
   const [since, setSince] = useState(0);
   const [lost, setLost] = useState(false);
+  // During render: what is shown at once must know it already. 0: not away.
+  if (away !== since > 0) setSince(away ? Date.now() : 0);
   useEffect(() => {
     if (!away) return undefined;
-    setSince(Date.now());
     const timer = setTimeout(() => setLost(true), afterMs);
     return () => {
       clearTimeout(timer);
