@@ -52,6 +52,7 @@ export class World {
   /** Lets time pass. */
   async pass(ms: number): Promise<void> {
     const until = this.now + ms;
+    await settled();
     for (;;) {
       const next = this.#events.at(-1);
       if (!next || next.at > until) break;
@@ -70,10 +71,10 @@ export class World {
     this.now = until;
   }
 
-  async open(options: { visible?: boolean; identity?: string } = {}): Promise<Tab> {
+  async open(options: { visible?: boolean; identity?: string; idle?: boolean } = {}): Promise<Tab> {
     const tab = new Tab(this, this.tabs.length, options.visible ?? true, options.identity ?? 'alice');
     this.tabs.push(tab);
-    tab.start();
+    tab.start(options.idle);
     await settled();
     return tab;
   }
@@ -83,7 +84,7 @@ export class World {
     const prev = this.log.at(-1)?.seq ?? 0;
     const signal = scalp(prev + 10, prev);
     this.log.push(signal);
-    for (const tab of this.tabs) if (tab.engine.connected) tab.engine.receive(signal);
+    for (const tab of this.tabs) if (tab.engine.granted) tab.engine.receive(signal);
     await settled();
     this.check();
   }
@@ -172,9 +173,14 @@ export class Tab implements Rim {
     return this.shared.engine;
   }
 
-  start(): void {
+  /** `idle`: it wants no feed yet. */
+  start(idle = false): void {
     this.shared.input('connect');
     this.shared.start({} as never);
+    if (!idle) this.subscribe();
+  }
+
+  subscribe(): void {
     this.shared.subscribe('scalp', 'BTCUSDT');
   }
 
@@ -333,6 +339,8 @@ export class FakeEngine implements SharedEngine {
   started = false;
   wanted = false;
   connected = false;
+  /** Whether the gateway sends it the feed. */
+  granted = false;
   readonly #tab: Tab;
   readonly #listener: EngineListener;
   readonly #feed: Feed;
@@ -381,6 +389,7 @@ export class FakeEngine implements SharedEngine {
   /** The connection is lost. */
   drop(): void {
     this.connected = false;
+    this.granted = false;
     this.#dial += 1;
     this.#status('waiting');
   }
@@ -392,12 +401,14 @@ export class FakeEngine implements SharedEngine {
 
   subscribe(_strategy: Strategy, _symbol: string): Feed {
     this.#references += 1;
-    if (this.#references === 1 && this.connected) this.#resume();
+    // Not at once: as in the core, all that is said of a feed in the same moment counts.
+    this.#tab.world.later(1, () => this.#resume(), this.#tab);
     return this.#feed;
   }
 
   release(): void {
     this.#references -= 1;
+    this.granted &&= this.#references > 0;
   }
 
   held(_: Feed, seq: number): void {
@@ -459,10 +470,12 @@ export class FakeEngine implements SharedEngine {
   #open(): void {
     this.connected = true;
     this.#status('live');
-    if (this.#references > 0) this.#resume();
+    this.#resume();
   }
 
   #resume(): void {
+    if (!this.connected || this.granted || this.#references === 0) return;
+    this.granted = true;
     const { log } = this.#tab.world;
     this.#listener.onFeed(this.#feed, 'live', '');
     this.#fill();

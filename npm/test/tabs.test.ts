@@ -61,6 +61,56 @@ describe('tabs of one user', () => {
     expect(late?.gaps).toEqual([]);
   });
 
+  test('begin with the latest signal of a feed that so far only another tab wanted', async () => {
+    const leader = await world.open({ idle: true });
+    await world.pass(200);
+    await world.open();
+    await publish(3);
+    leader.subscribe();
+    expect(leader.seen, 'not before the caller knows the feed').toEqual([]);
+    await world.pass(200);
+    expect(leader.seen).toEqual(all().slice(-1));
+    await publish(2);
+    expect([leader.seen, leader.gaps]).toEqual([all().slice(-3), []]);
+  });
+
+  test('begin with the latest signal of a feed that a leader knows by the wishes of others alone', async () => {
+    const old = await world.open();
+    await world.pass(200);
+    const leader = await world.open({ idle: true });
+    await world.pass(200);
+    const other = await world.open();
+    await publish(3);
+    old.quit();
+    await world.pass(200);
+    expect(roles([leader, other])).toEqual(['leader', 'follower']);
+    leader.subscribe();
+    await world.pass(200);
+    expect(leader.seen).toEqual(all().slice(-1));
+    await publish(2);
+    expect([leader.seen, leader.gaps]).toEqual([all().slice(-3), []]);
+    expect([other.seen, other.gaps]).toEqual([all(), []]);
+  });
+
+  test('begin with the latest signal of a feed that they held for others while they led', async () => {
+    const robbed = await world.open({ idle: true });
+    await world.pass(200);
+    const other = await world.open();
+    await publish(3);
+    robbed.hang();
+    await takeover([other]);
+    robbed.wake();
+    await world.pass(200);
+    expect(roles([robbed, other])).toEqual(['follower', 'leader']);
+    robbed.subscribe();
+    await world.pass(200);
+    expect(robbed.seen).toEqual(all().slice(-1));
+    other.quit();
+    await world.pass(200);
+    await publish(2);
+    expect([robbed.seen, robbed.gaps]).toEqual([all().slice(-3), []]);
+  });
+
   test('hold one reference each, and give it back when they leave', async () => {
     const [leader, second, third] = await open(3);
     expect(leader?.engine.references).toBe(3);

@@ -92,6 +92,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   subscribe(strategy: Strategy, symbol: string): Feed {
     const feed = this.engine.subscribe(strategy, symbol);
+    if (feed.here < 0) this.#showLatest(feed);
     feed.here = Math.max(feed.here, 0) + 1;
     this.#announce();
     return feed;
@@ -138,6 +139,9 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   }
 
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
+    // What was held by its number alone, and asked for: for this tab it is new.
+    const named = verdict === Verdict.backfill && feed.recent.length === 0 && signal.seq >= feed.last;
+    if (named) verdict = Verdict.deliver;
     if (verdict !== Verdict.backfill) this.#remember(feed, signal);
     if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
     this.#followers.pass(feed, signal, verdict);
@@ -407,6 +411,18 @@ export class Shared<E extends SharedEngine> implements EngineListener {
       }
       this.#say({ kind: 'want', visible: this.#election.visible, feeds, missed });
     });
+  }
+
+  /** Wanted here for the first time, but not by the first: no latest signal comes, because the core has had it. */
+  #showLatest(feed: Feed): void {
+    const { last, recent } = feed;
+    const latest = recent.at(-1);
+    // The leader is asked as by a tab that holds nothing.
+    if (this.#election.role === 'follower') Object.assign(feed, { last: 0, recent: [] });
+    if (last === 0) return;
+    if (feed.last === 0 || !latest) this.engine.held(feed, last - 1);
+    // Whoever asked is not there yet.
+    else queueMicrotask(() => this.#listener.onSignal(feed, latest, Verdict.deliver, Date.now()));
   }
 
   #setFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
