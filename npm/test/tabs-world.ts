@@ -125,6 +125,8 @@ export class Tab implements Rim {
   readonly gaps: [number, number][] = [];
   mirrored: Mirror | undefined;
   state = 'idle';
+  /** Every state that the leader's page has shown to it. */
+  readonly shown: string[] = [];
   feedStatus = '';
   gone = false;
   hung = false;
@@ -163,6 +165,7 @@ export class Tab implements Rim {
         onMirror: (mirror) => {
           this.mirrored = mirror;
           this.state = mirror.state;
+          this.shown.push(mirror.state);
         },
       },
       (_, listener) => new FakeEngine(this, listener),

@@ -259,6 +259,21 @@ describe('tabs of one user', () => {
     expect(world.connected).toEqual([tabs[1]]);
   });
 
+  test('take over from a leader that is blocked when they open, and only then', async () => {
+    const [blocked, before] = await open(2);
+    if (blocked) blocked.state = 'blocked';
+    await world.pass(1_100);
+    const opened = await world.open();
+    await world.pass(200);
+    const tabs = [blocked, before, opened] as Tab[];
+    expect(roles(tabs)).toEqual(['follower', 'follower', 'leader']);
+    expect([world.connected, opened.shown.includes('blocked')]).toEqual([[opened], false]);
+    opened.state = 'blocked';
+    await world.pass(10_000);
+    expect(roles(tabs), 'nobody takes it from it').toEqual(['follower', 'follower', 'leader']);
+    expect(tabs.map(({ state }) => state)).toEqual(['blocked', 'blocked', 'blocked']);
+  });
+
   test('do not listen to what they do not understand', async () => {
     const tabs = await open(2);
     tabs[0]?.post({ kind: 'novelty', of: 'a newer page' } as never);

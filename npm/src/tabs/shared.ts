@@ -34,6 +34,8 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   #mirror: Mirror | undefined;
   #decided: () => void = () => {};
   #connect = false;
+  /** Joined, and not heard yet how the connection stands. */
+  #fresh = false;
   #announcing = false;
   #beats = 0;
   #missing = false;
@@ -227,6 +229,13 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (!this.follows || from !== this.#election.leader) return;
     this.#user ||= user;
     this.#mirror = mirror;
+    // A tab that is just opened is a wish to connect: here the user is, and may have signed in meanwhile.
+    const urgent = this.#fresh && this.#connect && mirror.state === 'blocked';
+    this.#fresh = false;
+    if (urgent) {
+      this.#urge('connect');
+      return;
+    }
     this.#listener.onMirror(mirror);
     if (roll) this.#announce();
     this.#askAgain();
@@ -297,6 +306,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   /** From here on the engine speaks for itself. */
   #lead(): void {
+    this.#fresh = false;
     for (const feed of this.engine.feeds()) {
       this.engine.held(feed, feed.last);
       if (this.#mirror && feed.here > 0) this.#setFeed(feed, ...feed.core);
@@ -343,6 +353,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     const rim = this.#rim;
     if (!rim || this.#off) return;
     this.#user = '';
+    this.#fresh = true;
     rim.open(this.#group, this);
     this.#act(this.#election.join(rim.visible(), this.#now()));
   }
