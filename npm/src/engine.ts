@@ -62,7 +62,9 @@ export class Engine {
     this.#leave ??= onReset({
       rebuild: (fresh) => this.#rebuild(fresh),
       fail: (error) => {
-        this.#core = undefined;
+        this.#lose();
+        // Whoever starts it again decides when.
+        this.#connected = false;
         this.#leave?.();
         this.#leave = undefined;
         this.#listener.onFailure(error);
@@ -177,14 +179,19 @@ export class Engine {
   }
 
   #rebuild(glue: Glue): void {
+    this.#lose();
+    this.#listener.onError(new TidegateError('wasm_trap'));
+    this.start(glue);
+  }
+
+  /** The core trapped. What it would have ended is ended here. */
+  #lose(): void {
     this.#core = undefined;
     this.#past = `${this.#recorder?.report()}\ntrap\n`;
     this.#byHandle.clear();
     for (const feed of this.feeds()) feed.handle = NO_FEED;
-    // The core that would close it is gone.
+    clearTimeout(this.#timer);
     this.#closeSocket(1000);
-    this.#listener.onError(new TidegateError('wasm_trap'));
-    this.start(glue);
   }
 
   /** Nothing is heard of a socket once the core has turned away from it. */

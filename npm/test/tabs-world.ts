@@ -2,6 +2,7 @@
 
 import type { CoreInput, EngineListener, Feed } from '../src/engine.js';
 import { Verdict } from '../src/engine.js';
+import { TidegateError } from '../src/errors.js';
 import type { SignalMessage, Strategy } from '../src/protocol.js';
 import { IDLE_CONNECTION } from '../src/store.js';
 import type { Mirror, Said, TabMessage } from '../src/tabs/message.js';
@@ -395,6 +396,13 @@ export class FakeEngine implements SharedEngine {
     this.granted = false;
     this.#dial += 1;
     this.#status('waiting');
+  }
+
+  /** The module trapped too often. */
+  fail(): void {
+    this.started = false;
+    this.close();
+    this.#listener.onFailure(new TidegateError('wasm_trap'));
   }
 
   dropConnection(): void {

@@ -274,6 +274,27 @@ describe('tabs of one user', () => {
     expect(tabs.map(({ state }) => state)).toEqual(['blocked', 'blocked', 'blocked']);
   });
 
+  test('go on when the module of one gives up, which is one of them again when it is tried again', async () => {
+    const tabs = await open(2);
+    const [failed, other] = tabs as [Tab, Tab];
+    await publish(2);
+    failed.engine.fail();
+    expect(await takeover([other])).toBeLessThan(200);
+    await publish(2);
+    failed.shared.start({} as never);
+    await world.pass(200);
+    expect([roles(tabs), world.connected]).toEqual([['follower', 'leader'], [other]]);
+    failed.shared.input('connect');
+    failed.freeze();
+    await publish(2);
+    failed.thaw();
+    await world.pass(200);
+    other.quit();
+    expect(await takeover([failed])).toBeLessThan(200);
+    await publish(2);
+    expect([failed.seen, failed.gaps]).toEqual([all(), []]);
+  });
+
   test('do not listen to what they do not understand', async () => {
     const tabs = await open(2);
     tabs[0]?.post({ kind: 'novelty', of: 'a newer page' } as never);

@@ -56,14 +56,29 @@ test('after a trap the client is rebuilt and follows what it followed, from wher
   await until(() => gateway.open === 0);
 });
 
-test('a module that keeps trapping is given up', async () => {
+test('a module that keeps trapping is given up with its socket, until somebody tries again', async () => {
   const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
   const client = await connect(options);
+  const seen: number[] = [];
+  client.subscribe('scalp', 'BTCUSDT', ({ seq }) => seen.push(seq));
+  await until(() => gateway.asked.length === 1);
+  gateway.signal(1, 0);
+  await until(() => seen.length === 1);
   for (let round = 0; round < 10 && client.connection.state !== 'blocked'; round += 1) {
     await trapNext('input');
     client.retryNow();
     await until(() => client.connection.state === 'live' || client.connection.state === 'blocked');
   }
   expect(client.connection).toMatchObject({ state: 'blocked', error: { code: 'wasm_trap' } });
+  await until(() => gateway.open === 0, 'its socket is closed');
+  const connections = gateway.connections;
+  client.retryNow();
+  await client.whenLive();
+  expect(gateway.connections).toBe(connections + 1);
+  const [last] = gateway.received.flatMap((message) => message.subscriptions ?? []).slice(-1);
+  expect(last?.since, 'it goes on where it was').toBe(1);
+  gateway.signal(2, 1);
+  await until(() => seen.length === 2);
   client.close();
+  await until(() => gateway.open === 0);
 });

@@ -40,7 +40,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   #beats = 0;
   #missing = false;
   #askedAt = 0;
-  #off: boolean;
+  #off = true;
 
   constructor(
     options: SharedOptions,
@@ -50,7 +50,6 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#options = options;
     this.#listener = listener;
     this.#rim = options.rim;
-    this.#off = !options.rim;
     this.#election = new Election(options.rim?.id ?? '', Math.random() * 300);
     this.engine = engine((request) => this.#token(request), this);
     const say = (said: Said) => this.#say(said);
@@ -69,6 +68,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   }
 
   start(glue: Glue): void {
+    this.#off = !this.#rim;
     this.engine.start(glue);
     void this.#begin();
   }
@@ -181,6 +181,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     // Another tab may do better.
     this.#act(this.#election.leave());
     this.#off = true;
+    this.#group = '';
     this.#listener.onFailure(error);
   }
 
