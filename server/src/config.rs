@@ -303,7 +303,7 @@ impl Default for LogConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditConfig {
-    /// The audit log. Empty: there is none.
+    /// The audit log. Empty: there is only the copy in the store.
     pub file: PathBuf,
     /// Whether a sign-in is refused when it cannot be written down.
     pub policy: Policy,

@@ -153,9 +153,12 @@ pub async fn revoke_session(
     State(app): State<Arc<App>>,
     Path(session): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    if let Ok(family_id) = session.parse::<Uuid>() {
+    let family_id = session.parse::<Uuid>().ok();
+    if let Some(family_id) = family_id {
         app.store.revoke_family(family_id, wall_ms()).await.map_err(|error| unavailable(&error))?;
     }
+    // Tokens carry it in this form, whatever was typed.
+    let session = family_id.map_or(session, |family_id| family_id.to_string());
     let connections = app.end(&session);
     let detail = format!("by {}: session {session}, connections {connections}", admin.identity.user_id);
     app.audit.record(admin.peer.event(EventKind::Revoked).detail(&detail));
