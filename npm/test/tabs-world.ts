@@ -9,7 +9,7 @@ import type { Mirror, Said, TabMessage } from '../src/tabs/message.js';
 import type { SharedEngine } from '../src/tabs/parts.js';
 import type { Rim, RimListener } from '../src/tabs/rim.js';
 import { Shared } from '../src/tabs/shared.js';
-import type { ConnectionState } from '../src/types.js';
+import type { ConnectionState, GetToken } from '../src/types.js';
 import { scalp } from './fake-gateway.js';
 
 /** A generator with a seed, for runs that can be repeated. */
@@ -72,8 +72,8 @@ export class World {
     this.now = until;
   }
 
-  async open(options: { visible?: boolean; identity?: string; idle?: boolean } = {}): Promise<Tab> {
-    const tab = new Tab(this, this.tabs.length, options.visible ?? true, options.identity ?? 'alice');
+  async open(options: TabOptions = {}): Promise<Tab> {
+    const tab = new Tab(this, this.tabs.length, options);
     this.tabs.push(tab);
     tab.start(options.idle);
     await settled();
@@ -103,9 +103,21 @@ export class World {
   }
 }
 
+/** How a tab is opened. */
+export interface TabOptions {
+  visible?: boolean;
+  identity?: string | undefined;
+  /** It wants no feed yet. */
+  idle?: boolean;
+  getToken?: GetToken;
+}
+
+/** A token that says whose it is. */
+export const tokenOf = (sub: string) => `.${btoa(JSON.stringify({ sub }))}.`;
+
 /** Lets promises run. */
 async function settled(): Promise<void> {
-  for (let turn = 0; turn < 6; turn += 1) await Promise.resolve();
+  for (let turn = 0; turn < 12; turn += 1) await Promise.resolve();
 }
 
 interface Claim {
@@ -139,14 +151,14 @@ export class Tab implements Rim {
   #claim: Claim | undefined;
   #timer = 0;
 
-  constructor(world: World, number: number, visible: boolean, identity: string) {
+  constructor(world: World, number: number, options: TabOptions) {
     this.world = world;
     this.id = `tab${number}`;
-    this.#visible = visible;
+    this.#visible = options.visible ?? true;
     const ignore = () => {};
-    const options = { rim: this, url: 'wss://gateway/ws', identity, getToken: () => 'token' };
+    const { identity, getToken } = { identity: 'alice', getToken: () => 'token', ...options };
     this.shared = new Shared(
-      options,
+      { rim: this, url: 'wss://gateway/ws', identity, getToken },
       {
         onStatus: (state) => {
           this.state = state;
@@ -169,7 +181,7 @@ export class Tab implements Rim {
           this.shown.push(mirror.state);
         },
       },
-      (_, listener) => new FakeEngine(this, listener),
+      (token, listener) => new FakeEngine(this, token, listener),
     );
   }
 
@@ -346,6 +358,7 @@ export class FakeEngine implements SharedEngine {
   /** Whether the gateway sends it the feed. */
   granted = false;
   readonly #tab: Tab;
+  readonly #getToken: GetToken;
   readonly #listener: EngineListener;
   readonly #feed: Feed;
   #references = 0;
@@ -353,8 +366,9 @@ export class FakeEngine implements SharedEngine {
   #hole = Number.POSITIVE_INFINITY;
   #dial = 0;
 
-  constructor(tab: Tab, listener: EngineListener) {
+  constructor(tab: Tab, getToken: GetToken, listener: EngineListener) {
     this.#tab = tab;
+    this.#getToken = getToken;
     this.#listener = listener;
     this.#feed = {
       strategy: 'scalp',
@@ -474,11 +488,17 @@ export class FakeEngine implements SharedEngine {
     this.#dial += 1;
     const dial = this.#dial;
     this.#status('dialing');
-    const { world } = this.#tab;
-    world.later(20 + world.random() * 80, () => dial === this.#dial && this.#open(), this.#tab);
+    void this.#open(dial);
   }
 
-  #open(): void {
+  async #open(dial: number): Promise<void> {
+    await this.#getToken({ signal: new AbortController().signal });
+    if (dial !== this.#dial) return;
+    const { world } = this.#tab;
+    world.later(20 + world.random() * 80, () => dial === this.#dial && this.#opened(), this.#tab);
+  }
+
+  #opened(): void {
     this.connected = true;
     this.#status('live');
     this.#resume();

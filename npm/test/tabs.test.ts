@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RECENT } from '../src/tabs/shared.js';
-import { random, type Tab, World } from './tabs-world.js';
+import { random, type Tab, tokenOf, World } from './tabs-world.js';
 
 let world: World;
 
@@ -302,6 +302,18 @@ describe('tabs of one user', () => {
     await publish(1);
     for (const tab of tabs) expect(tab.seen).toEqual(all());
   });
+});
+
+test('a tab that learns from its token who the user is connects with none before it knows who leads', async () => {
+  const [leader] = await open(1);
+  leader?.hang();
+  const tab = await world.open({ identity: undefined, getToken: () => tokenOf('alice') });
+  await world.pass(500);
+  tab.engine.dropConnection();
+  await world.pass(500);
+  expect([tab.group, tab.shared.role, tab.engine.connected]).toEqual([leader?.group, 'follower', false]);
+  await world.pass(3_000);
+  expect([tab.shared.role, tab.engine.connected]).toEqual(['leader', true]);
 });
 
 test('tabs of different users share nothing', async () => {

@@ -32,6 +32,8 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   /** Who the gateway says that the group's user is. */
   #user = '';
   #mirror: Mirror | undefined;
+  /** Done when it is known who leads. */
+  #joined: Promise<void> | undefined;
   #decided: () => void = () => {};
   #connect = false;
   /** Joined, and not heard yet how the connection stands. */
@@ -182,6 +184,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#act(this.#election.leave());
     this.#off = true;
     this.#group = '';
+    this.#decided();
     this.#listener.onFailure(error);
   }
 
@@ -337,17 +340,13 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     const user = this.#off ? undefined : (identity ?? (await getToken.user?.().catch(() => undefined)));
     // Without a user: connect, the first token says who it is.
     if (user === undefined) this.#lead();
-    else void this.#join(user);
+    else this.#join(user);
   }
 
-  /** Joins the tabs of a user; resolves when it is known who leads. */
-  #join(user: string): Promise<void> {
+  /** Joins the tabs of a user. */
+  #join(user: string): void {
     this.#group = groupOf(this.#options.url, user);
-    const decided = new Promise<void>((resolve) => {
-      this.#decided = resolve;
-    });
     this.#enter();
-    return decided;
   }
 
   #enter(): void {
@@ -355,15 +354,20 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (!rim || this.#off) return;
     this.#user = '';
     this.#fresh = true;
+    this.#decided();
+    this.#joined = new Promise((resolve) => {
+      this.#decided = resolve;
+    });
     rim.open(this.#group, this);
     this.#act(this.#election.join(rim.visible(), this.#now()));
   }
 
-  /** The first token says who the user is, unless the application did. */
+  /** The first token says who the user is, unless the application did. None is used before it is known who leads. */
   async #token(request: Parameters<GetToken>[0]): Promise<Awaited<ReturnType<GetToken>>> {
     const answer = await this.#options.getToken(request);
     const user = this.#off || this.#group ? undefined : subjectOf(answer);
-    if (user) await this.#join(user);
+    if (user) this.#join(user);
+    await this.#joined;
     return answer;
   }
 
@@ -374,7 +378,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     this.#user = user;
     if (!other) return;
     this.#act(this.#election.leave());
-    void this.#join(user);
+    this.#join(user);
     this.#user = user;
   }
 
