@@ -13,7 +13,10 @@ function begin(seed: number): void {
 }
 
 beforeEach(() => begin(1));
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 /** Opens tabs, the first of which leads. */
 async function open(count: number): Promise<Tab[]> {
@@ -314,6 +317,24 @@ test('a tab that learns from its token who the user is connects with none before
   expect([tab.group, tab.shared.role, tab.engine.connected]).toEqual([leader?.group, 'follower', false]);
   await world.pass(3_000);
   expect([tab.shared.role, tab.engine.connected]).toEqual(['leader', true]);
+});
+
+test.each([
+  ['is silent', () => new Promise<undefined>(() => {})],
+  ['fails', () => Promise.reject(new Error('no wallet'))],
+  [
+    'throws',
+    () => {
+      throw new Error('no wallet');
+    },
+  ],
+])('a tab whose wallet %s when it is asked for the user connects all the same', async (_, user) => {
+  vi.useFakeTimers();
+  const tab = await world.open({ identity: undefined, getToken: Object.assign(() => tokenOf('alice'), { user }) });
+  await vi.advanceTimersByTimeAsync(2_000);
+  vi.useRealTimers();
+  await world.pass(200);
+  expect([tab.group, tab.shared.role, tab.state]).toEqual(['wss://gateway/ws alice', 'leader', 'live']);
 });
 
 test('tabs of different users share nothing', async () => {

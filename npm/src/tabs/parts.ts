@@ -42,6 +42,16 @@ export function groupOf(url: string, user: string): string {
   return `${url} ${/^0x[0-9a-f]{40}$/i.test(user) ? user.toLowerCase() : user}`;
 }
 
+/** A wallet that does not answer in this time may never do. */
+const USER_MS = 2_000;
+
+/** Who the user is, if it can be known without asking them, and soon. */
+export function userOf(getToken: GetToken): Promise<string | undefined> {
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, USER_MS));
+  const user = Promise.resolve().then(() => getToken.user?.());
+  return Promise.race([user.catch(() => undefined), late]);
+}
+
 /** Whom a token is about, if it says so. Only to know whom to share with: the gateway checks what it says. */
 export function subjectOf(token: Awaited<ReturnType<GetToken>>): string | undefined {
   try {

@@ -12,7 +12,7 @@ import type { ConnectionState, GetToken } from '../types.js';
 import { type Action, Election } from './election.js';
 import { Followers, MISS_MS } from './followers.js';
 import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
-import { groupOf, type SharedEngine, type SharedListener, type SharedOptions, subjectOf } from './parts.js';
+import { groupOf, type SharedEngine, type SharedListener, type SharedOptions, subjectOf, userOf } from './parts.js';
 import type { Rim } from './rim.js';
 
 /** Signals of a feed that are kept for tabs that missed some. */
@@ -337,7 +337,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   async #begin(): Promise<void> {
     const { identity, getToken } = this.#options;
-    const user = this.#off ? undefined : (identity ?? (await getToken.user?.().catch(() => undefined)));
+    const user = this.#off ? undefined : (identity ?? (await userOf(getToken)));
     // Without a user: connect, the first token says who it is.
     if (user === undefined) this.#lead();
     else this.#join(user);
