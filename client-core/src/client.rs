@@ -142,7 +142,7 @@ impl Client {
     }
 
     /// Takes note of a signal, and says what to do with it. The hot path: it allocates nothing, and only
-    /// after [`Verdict::Gap`] may the timer have to be set earlier. Outputs may follow in any case.
+    /// after [`Verdict::Gap`], or when outputs follow, may the timer have to be set earlier. Poll for them in any case.
     ///
     /// `seq` and `prev` are those of the frame; a `feed` that this client did not hand out is `Unwanted`.
     pub fn handle_signal(

@@ -49,7 +49,8 @@ impl Driver {
         answer
     }
 
-    /// The hot path: the timer stays as it is, because a signal that is not late never makes it earlier.
+    /// The hot path: the timer stays as it is, because a signal after which there is nothing to tell never makes it
+    /// earlier.
     pub(crate) fn signal(
         &self,
         socket: SocketId,
@@ -64,7 +65,7 @@ impl Driver {
         if told {
             self.perform_all(now);
         }
-        if verdict == Verdict::Gap {
+        if told || verdict == Verdict::Gap {
             self.set_timer(now);
         }
         verdict
