@@ -157,7 +157,8 @@ export class Engine {
 
   /** Sends past the core. */
   sendRaw(text: string): void {
-    this.#socket?.send(text);
+    if (!this.#socket) return;
+    this.#socket.send(text);
     this.#listener.onFrame('out', text);
   }
 

@@ -313,6 +313,18 @@ describe('for developers', () => {
     expect(frames.some(({ direction, text }) => direction === 'in' && text.includes('connected'))).toBe(true);
   });
 
+  test('no frame is shown that was not sent', async () => {
+    client = createClient(options());
+    const frames: string[] = [];
+    client.on('frame', ({ text }) => frames.push(text));
+    client.debug.send('too early');
+    await client.whenLive();
+    client.debug.send('{"type":"ping","id":99}');
+    await until(() => gateway.count('ping') === 1);
+    expect(frames).not.toContain('too early');
+    expect(frames).toContain('{"type":"ping","id":99}');
+  });
+
   test('close codes are told, and the report holds no token', async () => {
     await live();
     const closes: number[] = [];
