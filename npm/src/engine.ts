@@ -124,6 +124,8 @@ export class Engine {
   /** Takes a reference back. */
   release(feed: Feed): void {
     feed.wanted -= 1;
+    // Whoever wants it next begins with the latest.
+    if (feed.wanted === 0) feed.recent = feed.recent.slice(-1);
     const { handle } = feed;
     if (handle !== NO_FEED) this.#step(['release', handle], (core, now) => core.release(handle, now));
   }
