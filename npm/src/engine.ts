@@ -59,17 +59,16 @@ export class Engine {
 
   /** Brings the core to life, and tells it what was wanted so far. */
   start(glue: Glue): void {
-    this.#leave ??= onReset({
+    this.#leave = onReset({
       rebuild: (fresh) => this.#rebuild(fresh),
       fail: (error) => {
-        this.#lose();
+        this.#end();
         // Whoever starts it again decides when.
         this.#connected = false;
-        this.#leave?.();
-        this.#leave = undefined;
         this.#listener.onFailure(error);
       },
     });
+    if (this.#recorder) this.#past = `${this.#recorder.report()}\ntrap\n`;
     const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
     const { lingerMs } = this.#options;
     this.#core = new glue.Engine(this.#host(), high, low, lingerMs);
@@ -167,14 +166,9 @@ export class Engine {
   /** Ends everything. The core is freed later: a frame of it may be on the stack right now. */
   close(): void {
     this.#closing.abort();
-    this.#leave?.();
-    this.#leave = undefined;
     const core = this.#core;
     this.input('disconnect');
-    this.#core = undefined;
-    // From inside a callback the core would only get to it after this one.
-    this.#closeSocket(1000);
-    clearTimeout(this.#timer);
+    this.#end();
     // After a trap the object belongs to an instance that is gone.
     queueMicrotask(() => {
       if (!isResetting()) core?.free();
@@ -182,15 +176,15 @@ export class Engine {
   }
 
   #rebuild(glue: Glue): void {
-    this.#lose();
+    this.#end();
     this.#listener.onError(new TidegateError('wasm_trap'));
     this.start(glue);
   }
 
-  /** The core trapped. What it would have ended is ended here. */
-  #lose(): void {
+  /** The core is gone, or does not get to what it has to end: from inside a callback only after this one. */
+  #end(): void {
+    this.#leave?.();
     this.#core = undefined;
-    this.#past = `${this.#recorder?.report()}\ntrap\n`;
     this.#byHandle.clear();
     for (const feed of this.feeds()) feed.handle = NO_FEED;
     clearTimeout(this.#timer);
