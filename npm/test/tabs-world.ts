@@ -196,7 +196,11 @@ export class Tab implements Rim {
     if (!idle) this.subscribe();
   }
 
+  #wants = false;
+  /** Wants the feed, if it does not yet. */
   subscribe(): void {
+    if (this.#wants) return;
+    this.#wants = true;
     this.shared.subscribe('scalp', 'BTCUSDT');
   }
 

@@ -373,7 +373,7 @@ async function halfHour(seed: number): Promise<void> {
     const awake = tab && !tab.hung && !tab.frozen;
     const what = dice();
     if (what < 0.4) await world.publish();
-    else if (what < 0.5 && here().length < 6) await world.open({ visible: dice() < 0.7 });
+    else if (what < 0.5 && here().length < 6) await world.open({ visible: dice() < 0.7, idle: dice() < 0.3 });
     else if (!tab) continue;
     else if (tab.hung) tab.wake();
     else if (tab.frozen) tab.thaw();
@@ -384,11 +384,13 @@ async function halfHour(seed: number): Promise<void> {
     else if (what < 0.86) tab.crash();
     else if (what < 0.9) tab.quit();
     else if (what < 0.95 && tab.engine.connected) tab.engine.dropConnection();
+    else if (awake && what < 0.97) tab.subscribe();
     else if (awake) tab.shared.input('connect');
   }
   for (const tab of here()) {
     if (tab.hung) tab.wake();
     if (tab.frozen) tab.thaw();
+    tab.subscribe();
     tab.show();
   }
   await world.open();
