@@ -3,7 +3,7 @@
 // Data frames are parsed here, once; the core hears five numbers of each and answers whether to deliver it.
 
 import type { Engine as Core } from '../wasm/tidegate.js';
-import { asError, report, TidegateError } from './errors.js';
+import { asError, guarded, TidegateError } from './errors.js';
 import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
 import { isSignal, linesOf, objectOf } from './frames.js';
 import { type Fact, type FeedName, factsOf, Stopwatch } from './host.js';
@@ -269,7 +269,7 @@ export class Engine {
     const listener = this.#listener;
     const told = (handle: number, tell: (feed: Feed) => void) => {
       const feed = this.#byHandle.get(handle);
-      if (feed) safely(() => tell(feed));
+      if (feed) guarded(() => tell(feed));
     };
     return {
       openSocket: (socket: number) => {
@@ -282,7 +282,7 @@ export class Engine {
       },
       send: (socket: number, text: string) => {
         this.#note('<', ['send', socket, masked(text)]);
-        safely(() => this.sendRaw(text));
+        guarded(() => this.sendRaw(text));
       },
       fetchToken: (request: number) => {
         this.#note('<', ['fetch_token', request]);
@@ -294,13 +294,13 @@ export class Engine {
         this.#timer = setTimeout(() => this.input('tick'), Math.min(Math.ceil(inMs), LONGEST_TIMER_MS));
       },
       onStatus: (state: ConnectionState, block: Block, numbers: Float64Array) =>
-        safely(() => listener.onStatus(state, block, numbers)),
+        guarded(() => listener.onStatus(state, block, numbers)),
       onFeed: (handle: number, status: CoreFeedStatus, code: string) =>
         told(handle, (feed) => listener.onFeed(feed, status, code)),
       onGap: (handle: number, after: number, before: number) =>
         told(handle, (feed) => listener.onGap(feed, after, before)),
       onWarning: (name: string, code: string, number: number, handle: number) =>
-        safely(() => listener.onWarning(name, code, number, this.#byHandle.get(handle))),
+        guarded(() => listener.onWarning(name, code, number, this.#byHandle.get(handle))),
     };
   }
 
@@ -332,7 +332,7 @@ export class Engine {
     try {
       socket = this.#options.webSocket(this.#options.url, ['tidegate.v1']);
     } catch (cause) {
-      safely(() => this.#listener.onError(asError(cause, 'no_websocket')));
+      guarded(() => this.#listener.onError(asError(cause, 'no_websocket')));
       this.#closed(id, 1006, '');
       return;
     }
@@ -409,13 +409,4 @@ function ignore(): void {}
 function trapped(error: unknown): undefined {
   if (!(error instanceof WebAssembly.RuntimeError)) throw error;
   resetAfterTrap(error);
-}
-
-/** What is thrown by a handler is the application's, and must not pass through the core. */
-function safely(act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    report(error);
-  }
 }

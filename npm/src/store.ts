@@ -177,7 +177,7 @@ export class Store {
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const cell of dirty) cell.waits = false;
-    for (const cell of dirty) for (const listener of [...cell.listeners]) guarded(listener, undefined);
+    for (const cell of dirty) for (const listener of [...cell.listeners]) guarded(listener);
   }
 
   #cell(strategy: Strategy, symbol: string): FeedCell {
