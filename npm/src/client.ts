@@ -174,11 +174,13 @@ export class TidegateClient implements Client, SharedListener {
 
   retryNow(): void {
     if (this.#closed) return;
+    this.#options.getToken.again?.();
     if (this.#engine.started) this.#shared.input('connect');
     else void this.#start();
   }
 
   signedIn(): void {
+    this.#options.getToken.again?.();
     this.#shared.input('new_token');
   }
 

@@ -25,6 +25,8 @@ export interface GetToken {
   identity?: string;
   /** Who the user is, if that is known without signing in: then a further tab needs no token to share a connection. */
   user?: () => Promise<string | undefined>;
+  /** Called when a person wants to be signed in, before it is asked: {@link Client.retryNow}, {@link Client.signedIn}. */
+  again?: () => void;
 }
 
 /** The part of the browser's `WebSocket` that is used; the class of the npm package `ws` has it too. */

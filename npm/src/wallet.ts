@@ -1,6 +1,8 @@
 // Signing in with a wallet: a message from the gateway, a signature from the wallet, tokens in return.
 
 import { asError, TidegateError } from './errors.js';
+import { watchPage } from './page.js';
+import { canShare } from './tabs/rim.js';
 import type { GetToken } from './types.js';
 import { httpOrigin, pageLocation } from './url.js';
 
@@ -35,7 +37,11 @@ export interface WalletAuth extends GetToken {
   readonly identity: string;
   /** The account that signed in last; `null` before. */
   readonly address: string | null;
-  /** Revokes the session at the gateway, which closes its connections, and forgets the refresh token. */
+  /**
+   * Revokes the session at the gateway, which closes its connections, and forgets the refresh token, in whichever tab
+   * it is. The wallet is not asked again before {@link Client.signedIn} or {@link Client.retryNow}. Rejects where the
+   * gateway does not revoke it: the session goes on, and may be revoked later.
+   */
   logout(): Promise<void>;
 }
 
@@ -47,15 +53,15 @@ export interface WalletAuth extends GetToken {
 export function walletAuth(options: WalletAuthOptions): WalletAuth {
   const session = new WalletSession(options);
   const getToken = async () => session.token();
-  return Object.defineProperties(getToken, {
-    identity: { value: identityOf(options.provider, options.address) },
-    user: { value: () => session.user() },
-    address: { get: () => session.address },
-    logout: { value: () => session.logout() },
-  }) as unknown as WalletAuth;
+  const identity = identityOf(options.provider, options.address);
+  const user = () => session.user();
+  const again = () => session.again();
+  const logout = () => session.logout();
+  const auth = Object.assign(getToken, { identity, user, again, logout });
+  return Object.defineProperty(auth, 'address', { get: () => session.address }) as unknown as WalletAuth;
 }
 
-/** What a tab writes to `localStorage` others see a moment later: the next in turn must not read the used token. */
+/** What a tab writes or says others see a moment later: the next in turn must not read the used token. */
 const SETTLE_MS = 250;
 
 /** What `verify` and `refresh` answer. */
@@ -68,11 +74,24 @@ interface Tokens {
 class WalletSession {
   address: string | null = null;
   readonly #options: WalletAuthOptions;
-  #refreshToken: string | undefined;
+  readonly #storage: WalletStorage;
   #signingIn: Promise<Tokens> | undefined;
+  #channel: BroadcastChannel | undefined;
+  /** Why another tab could not revoke its session. */
+  #failed = '';
+  #lastTurn = Promise.resolve();
 
   constructor(options: WalletAuthOptions) {
     this.#options = options;
+    this.#storage = options.storage ?? memory();
+    if (options.storage) return;
+    watchPage((event) => {
+      if (event === 'thaw') this.#listen();
+      if (event !== 'freeze') return;
+      // An open one may keep the page out of the back/forward cache.
+      this.#channel?.close();
+      this.#channel = undefined;
+    });
   }
 
   async token(): Promise<string> {
@@ -84,41 +103,81 @@ class WalletSession {
   }
 
   async logout(): Promise<void> {
-    const address = await this.user();
-    await this.#inTurn(address, async () => {
-      const refresh_token = this.#kept(address);
-      this.#keep(address, undefined);
-      if (refresh_token) await this.#post('logout', { refresh_token });
-    });
+    this.#listen();
+    this.#failed = '';
+    this.#channel?.postMessage('');
+    // Until the others are in the queue: then this tab's turn comes after theirs.
+    if (this.#channel) await settled();
+    await this.#revoke();
+    if (this.#failed) throw new TidegateError('sign_in_failed', { message: this.#failed });
   }
 
   /** Whose wallet it is, without asking the person: `undefined` before the page may know. */
   async user(): Promise<string | undefined> {
+    this.#listen();
     const known = this.#options.address ?? this.address;
     return known ?? firstOf(await this.#ask('eth_accounts').catch(() => undefined));
   }
 
+  /** Whoever logged out may be asked again. */
+  again(): void {
+    if (this.#storage.getItem(this.#lastPlace()) === '') this.#storage.removeItem(this.#lastPlace());
+  }
+
   async #renew(): Promise<Tokens> {
-    const known = this.#options.storage ? await this.user() : (this.#options.address ?? this.address);
-    const address = known ?? (await this.#account());
-    return this.#inTurn(address, async () => {
+    this.#admit();
+    const address = (await this.user()) ?? (await this.#account());
+    return this.#inTurn(async () => {
+      // While this tab waited for its turn, another may have logged out.
+      this.#admit();
       const tokens = (await this.#refresh(address)) ?? (await this.#signIn(address));
-      this.#keep(address, tokens.refresh_token);
+      this.#storage.setItem(this.#place(address), tokens.refresh_token ?? '');
+      this.#storage.setItem(this.#lastPlace(), address);
       this.address = address;
       return tokens;
     });
   }
 
+  async #revoke(): Promise<void> {
+    // After a reload a locked wallet names no account.
+    const place = this.#place((await this.user()) ?? this.#storage.getItem(this.#lastPlace()) ?? '');
+    await this.#inTurn(async () => {
+      const refresh_token = this.#storage.getItem(place);
+      if (refresh_token) await this.#post('logout', { refresh_token });
+      this.#storage.removeItem(place);
+      this.#storage.setItem(this.#lastPlace(), '');
+    });
+  }
+
+  /** The gateway closes what is revoked, and the client asks for a token: that must not ask the person. */
+  #admit(): void {
+    if (this.#storage.getItem(this.#lastPlace()) === '') throw new TidegateError('token_denied');
+  }
+
+  // Where tokens are in memory, the session is in one tab, and whoever logs out may be in another.
+
+  #listen(): void {
+    if (this.#options.storage || this.#channel || !canShare()) return;
+    this.#channel = new BroadcastChannel(this.#lastPlace());
+    this.#channel.onmessage = ({ data }) => this.#hear(data);
+  }
+
+  /** Another tab logs out, or could not. */
+  #hear(failed: string): void {
+    this.#failed = failed;
+    if (!failed) this.#revoke().catch(({ message }) => this.#channel?.postMessage(message));
+  }
+
   /** One tab after the other; where there are no locks, this page alone. */
-  #inTurn<T>(address: string | undefined, action: () => Promise<T>): Promise<T> {
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const locks = typeof navigator === 'undefined' ? undefined : navigator.locks;
-    if (!locks) return action();
     return new Promise((resolve, reject) => {
       const turn = async () => {
         await action().then(resolve, reject);
-        if (this.#options.storage) await new Promise((done) => setTimeout(done, SETTLE_MS));
+        if (this.#options.storage || this.#channel) await settled();
       };
-      locks.request(this.#place(address), turn).catch(reject);
+      if (locks) locks.request(this.#lastPlace(), turn).catch(reject);
+      else this.#lastTurn = this.#lastTurn.then(turn);
     });
   }
 
@@ -126,16 +185,9 @@ class WalletSession {
     return `tidegate.wallet ${this.#origin()} ${address.toLowerCase()}`;
   }
 
-  #kept(address: string | undefined): string | undefined {
-    const { storage } = this.#options;
-    return storage ? (storage.getItem(this.#place(address)) ?? undefined) : this.#refreshToken;
-  }
-
-  #keep(address: string | undefined, token: string | undefined): void {
-    const { storage } = this.#options;
-    if (!storage) this.#refreshToken = token;
-    else if (token) storage.setItem(this.#place(address), token);
-    else storage.removeItem(this.#place(address));
+  /** Who signed in last; empty: logged out. */
+  #lastPlace(): string {
+    return `${this.#place(this.#options.address)} last`;
   }
 
   #origin(): string {
@@ -144,21 +196,23 @@ class WalletSession {
 
   /** `undefined` where only another signature helps: no refresh token, a gateway without refresh, a dead session. */
   async #refresh(address: string): Promise<Tokens | undefined> {
-    const refresh_token = this.#kept(address);
+    const place = this.#place(address);
+    const refresh_token = this.#storage.getItem(place);
     if (!refresh_token) return undefined;
-    const answer = await this.#post('refresh', { refresh_token });
-    // A refresh token is good for one use, whatever the answer was.
-    if (!answer.ok && answer.status < 500 && answer.status !== 429) {
-      this.#keep(address, undefined);
+    try {
+      return await this.#post<Tokens>('refresh', { refresh_token });
+    } catch (error) {
+      if ((error as TidegateError).code !== 'sign_in_refused') throw error;
+      // A refresh token is good for one use, whatever the answer was.
+      this.#storage.removeItem(place);
       return undefined;
     }
-    return this.#read<Tokens>(answer);
   }
 
   async #signIn(wallet_address: string): Promise<Tokens> {
-    const { message } = await this.#read<{ message: string }>(await this.#post('challenge', { wallet_address }));
+    const { message } = await this.#post<{ message: string }>('challenge', { wallet_address });
     const signature = await this.#ask('personal_sign', [hex(message), wallet_address]);
-    return this.#read<Tokens>(await this.#post('verify', { wallet_address, message, signature }));
+    return this.#post<Tokens>('verify', { wallet_address, message, signature });
   }
 
   async #account(): Promise<string> {
@@ -167,50 +221,55 @@ class WalletSession {
     return first;
   }
 
-  async #ask(method: string, params?: readonly unknown[]): Promise<unknown> {
+  async #ask(method: string, params: readonly unknown[] = []): Promise<unknown> {
     try {
-      return await this.#options.provider.request(params ? { method, params } : { method });
+      return await this.#options.provider.request({ method, params });
     } catch (cause) {
       // EIP-1193: 4001 is the person's own no.
       const rejected = (cause as { code?: unknown } | null)?.code === 4001;
-      throw rejected ? new TidegateError('wallet_rejected', { cause }) : walletFailed(cause);
+      throw rejected ? new TidegateError('wallet_rejected', { cause }) : asError(cause, 'wallet_failed');
     }
   }
 
-  async #post(path: string, body: unknown): Promise<Response> {
+  async #post<T>(path: string, request: object): Promise<T> {
     const url = `${this.#origin()}/api/auth/${path}`;
+    let answer: Response;
     try {
-      return await (this.#options.fetch ?? fetch)(url, {
+      answer = await (this.#options.fetch ?? fetch)(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        body: JSON.stringify(request),
         // The tokens are in the bodies: cookies have no part in this.
         credentials: 'omit',
       });
     } catch (cause) {
       throw new TidegateError('sign_in_failed', { message: `${url} cannot be reached`, cause });
     }
-  }
-
-  async #read<T>(answer: Response): Promise<T> {
-    const body: unknown = await answer.json().catch(() => undefined);
-    if (answer.ok && body) return body as T;
-    const said = (body as { error?: unknown } | undefined)?.error;
-    const message = typeof said === 'string' ? said : `The gateway answered ${answer.status}`;
+    const { ok, status } = answer;
+    const body = await answer.json().catch(() => undefined);
+    if (ok && (body || status === 204)) return body;
+    const message = typeof body?.error === 'string' ? body.error : `The gateway answered ${status}`;
     // Too many requests, or the gateway's own trouble: later it may work.
-    const later = answer.status === 429 || answer.status >= 500;
-    throw new TidegateError(later ? 'sign_in_failed' : 'sign_in_refused', { message });
+    throw new TidegateError(status === 429 || status >= 500 ? 'sign_in_failed' : 'sign_in_refused', { message });
   }
+}
+
+function settled(): Promise<void> {
+  return new Promise((done) => setTimeout(done, SETTLE_MS));
+}
+
+function memory(): WalletStorage {
+  const kept = new Map<string, string>();
+  return {
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, value) => void kept.set(name, value),
+    removeItem: (name) => void kept.delete(name),
+  };
 }
 
 function firstOf(accounts: unknown): string | undefined {
   const first: unknown = Array.isArray(accounts) ? accounts[0] : undefined;
   return typeof first === 'string' ? first : undefined;
-}
-
-function walletFailed(cause: unknown): TidegateError {
-  const error = asError(cause, 'wallet_failed');
-  return new TidegateError('wallet_failed', { message: error.message || 'The wallet failed', cause });
 }
 
 /** Wallets take the message as bytes; as plain text some take a text that begins with 0x for hex. */

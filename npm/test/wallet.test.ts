@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type WalletProvider, walletAuth } from '../src/index.js';
 
 /** What the gateway was asked, in order. */
@@ -53,6 +53,7 @@ function fakeWallet(answer: () => unknown = () => '0xsigned'): WalletProvider & 
     calls,
     async request({ method, params }) {
       calls.push([method, params]);
+      if (method === 'eth_accounts') return [];
       return method === 'eth_requestAccounts' ? ['0xAbC'] : answer();
     },
   };
@@ -71,7 +72,8 @@ test('the first token costs a challenge and a signature', async () => {
   ]);
   const hex = `0x${Buffer.from('Sign in as 0xAbC ✓').toString('hex')}`;
   expect(provider.calls).toEqual([
-    ['eth_requestAccounts', undefined],
+    ['eth_accounts', []],
+    ['eth_requestAccounts', []],
     ['personal_sign', [hex, '0xAbC']],
   ]);
   expect(auth.address).toBe('0xAbC');
@@ -83,7 +85,7 @@ test('later tokens are refreshed, each refresh token used once', async () => {
   expect([await token(auth), await token(auth), await token(auth)]).toEqual(['token-1', 'token-2', 'token-3']);
   const used = asked.filter(({ path }) => path === 'refresh').map(({ body }) => body['refresh_token']);
   expect(used).toEqual(['refresh-1', 'refresh-2']);
-  expect(provider.calls).toHaveLength(2);
+  expect(provider.calls.filter(([method]) => method === 'personal_sign')).toHaveLength(1);
 });
 
 test('calls at the same time share one sign-in', async () => {
@@ -135,13 +137,52 @@ test('a wallet without accounts, and a gateway that is not there, are told apart
 
 test('logging out revokes the session once', async () => {
   const auth = walletAuth({ provider: fakeWallet(), url });
-  await auth.logout();
   await token(auth);
   await auth.logout();
   await auth.logout();
   expect(asked.filter(({ path }) => path === 'logout')).toEqual([
     { path: 'logout', body: { refresh_token: 'refresh-1' } },
   ]);
+});
+
+test('whoever logged out is not asked for a signature before wanting to be signed in again', async () => {
+  const provider = fakeWallet();
+  const auth = walletAuth({ provider, url });
+  await token(auth);
+  // The gateway closes the connection before it answers: the client asks for a token meanwhile.
+  const meanwhile: Promise<unknown>[] = [];
+  answers['logout'] = () => {
+    meanwhile.push(expect(token(auth)).rejects.toMatchObject({ code: 'token_denied', retry: false }));
+    return [204, undefined];
+  };
+  await auth.logout();
+  expect(meanwhile).toHaveLength(1);
+  await Promise.all(meanwhile);
+  await expect(token(auth)).rejects.toMatchObject({ code: 'token_denied', retry: false });
+  expect(provider.calls.filter(([method]) => method === 'personal_sign')).toHaveLength(1);
+  auth.again?.();
+  expect(await token(auth)).toBe('token-2');
+  expect(paths()).toEqual(['challenge', 'verify', 'logout', 'challenge', 'verify']);
+});
+
+test.each([
+  503, 429, 403,
+])('a session that the gateway does not revoke (%i) goes on, and can be revoked later', async (status) => {
+  const { storage, kept } = browser();
+  for (const where of [{}, { storage }]) {
+    const auth = walletAuth({ provider: fakeWallet(), url, address: '0xAbC', ...where });
+    await token(auth);
+    answers['logout'] = () => [status, { error: 'Busy', code: 'internal' }];
+    await expect(auth.logout()).rejects.toMatchObject({ message: 'Busy', retry: status !== 403 });
+    expect(await token(auth)).toMatch('token-');
+    answers['logout'] = () => [204, undefined];
+    await auth.logout();
+    const sent = asked.filter(({ path }) => path === 'logout').map(({ body }) => body['refresh_token']);
+    expect(sent).toHaveLength(2);
+    expect(new Set(sent).size, 'the present token, each time').toBe(2);
+    asked.length = 0;
+  }
+  expect([...kept.values()].join(), 'no token is left').toBe('');
 });
 
 test('each wallet object is an identity of its own, and keeps it', () => {
@@ -217,12 +258,76 @@ test('a reload finds the refresh token where the application wants it kept, of t
   expect(paths().slice(3)).toEqual(['challenge', 'verify']);
 });
 
-test('logging out forgets what was kept', async () => {
+test('logging out forgets what was kept, and holds in every tab and after a reload', async () => {
   const { storage, kept } = browser();
-  const auth = walletAuth({ provider: fakeWallet(), url, storage, address: '0xAbC' });
+  const open = () => walletAuth({ provider: fakeWallet(), url, storage, address: '0xAbC' });
+  const [auth, other] = [open(), open()];
   await token(auth);
-  expect(kept.size).toBe(1);
+  expect([...kept.values()]).toContain('refresh-1');
   await auth.logout();
-  expect(kept.size).toBe(0);
+  expect([...kept.values()].join()).toBe('');
   expect(paths().at(-1)).toBe('logout');
+  for (const tab of [auth, other, open()]) await expect(token(tab)).rejects.toMatchObject({ code: 'token_denied' });
+  other.again?.();
+  expect(await token(auth), 'wanted in one tab, allowed in all').toBe('token-2');
+});
+
+test('a locked wallet can be logged out after a reload', async () => {
+  const { storage, kept } = browser();
+  await token(walletAuth({ provider: fakeWallet(), url, storage }));
+  const locked: WalletProvider = { request: async () => [] };
+  await walletAuth({ provider: locked, url, storage }).logout();
+  expect(asked.at(-1)).toEqual({ path: 'logout', body: { refresh_token: 'refresh-1' } });
+  expect([...kept.values()].join()).toBe('');
+});
+
+describe('tabs without a storage', () => {
+  let page: EventTarget;
+
+  /** A tab of a page: the wallet names its account without asking. */
+  async function open() {
+    const calls: string[] = [];
+    const provider: WalletProvider = {
+      async request({ method }) {
+        calls.push(method);
+        return method === 'personal_sign' ? '0xsigned' : ['0xAbC'];
+      },
+    };
+    const auth = walletAuth({ provider, url });
+    // As a client does when it starts.
+    expect(await auth.user?.()).toBe('0xAbC');
+    return { auth, signed: () => calls.filter((method) => method === 'personal_sign').length };
+  }
+
+  beforeEach(() => {
+    browser();
+    page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('window', page);
+    // The pages go.
+    return () => void page.dispatchEvent(new Event('pagehide'));
+  });
+
+  test('log out together, whichever has the session', async () => {
+    const [leader, follower] = [await open(), await open()];
+    await token(leader.auth);
+    await follower.auth.logout();
+    expect(asked.filter(({ path }) => path === 'logout')).toEqual([
+      { path: 'logout', body: { refresh_token: 'refresh-1' } },
+    ]);
+    for (const { auth } of [leader, follower])
+      await expect(token(auth)).rejects.toMatchObject({ code: 'token_denied' });
+    expect([leader.signed(), follower.signed()]).toEqual([1, 0]);
+    follower.auth.again?.();
+    await token(follower.auth);
+    expect([leader.signed(), follower.signed()]).toEqual([1, 1]);
+  });
+
+  test('say so when the one with the session cannot revoke it', async () => {
+    const [leader, follower] = [await open(), await open()];
+    await token(leader.auth);
+    answers['logout'] = () => [503, { error: 'Busy', code: 'internal' }];
+    await expect(follower.auth.logout()).rejects.toMatchObject({ code: 'sign_in_failed', message: 'Busy' });
+    expect(await token(leader.auth), 'the session goes on').toBe('token-2');
+  });
 });

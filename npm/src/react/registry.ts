@@ -42,6 +42,7 @@ export function updateGetToken(options: ClientOptions, identity: string): void {
 function create(key: string, options: ClientOptions): Entry {
   const getToken: GetToken = (request) => entry.getToken(request);
   getToken.user = async () => entry.getToken.user?.();
+  getToken.again = () => entry.getToken.again?.();
   const entry = { references: 0, getToken: options.getToken } as Entry;
   entry.client = createClient({ ...options, getToken });
   entries().set(key, entry);

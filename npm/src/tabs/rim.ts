@@ -32,11 +32,14 @@ export interface Rim {
   wakeAt(at: number): void;
 }
 
-/** The page's; `undefined` where there are no pages, no locks or no channels: every client for itself. */
+/** Whether there are pages, locks and channels here: no locks in pages that came by plain HTTP from elsewhere. */
+export function canShare(): boolean {
+  return typeof document !== 'undefined' && typeof BroadcastChannel !== 'undefined' && !!navigator.locks;
+}
+
+/** The page's; `undefined` where tabs cannot share: every client for itself. */
 export function pageRim(): Rim | undefined {
-  if (typeof document === 'undefined' || typeof BroadcastChannel === 'undefined') return undefined;
-  // Not in pages that came by plain HTTP from another computer.
-  return navigator.locks ? new PageRim(navigator.locks) : undefined;
+  return canShare() ? new PageRim(navigator.locks) : undefined;
 }
 
 interface Request {
@@ -45,7 +48,7 @@ interface Request {
 }
 
 class PageRim implements Rim {
-  readonly id = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join('');
+  readonly id = crypto.randomUUID();
   readonly #locks: LockManager;
   #name = '';
   #listener: RimListener | undefined;
