@@ -216,6 +216,7 @@ where
             Happened::Ready => return self.deliver().await,
             Happened::Deadline => self.session.handle_timeout(now_ms, wall_ms()),
             Happened::Notice(Notice::Replaced) => self.session.handle_replaced(),
+            Happened::Notice(Notice::Evicted) => self.session.handle_evicted(),
             Happened::Notice(Notice::Revoked) => self.session.handle_revoked(),
             Happened::Probed => self.session.handle_probe(now_ms),
             Happened::Stopping => {
@@ -344,12 +345,12 @@ where
 
     /// Writes some messages with one flush. Nothing is lost by the deadline: the client resumes by `since`.
     async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Step {
-        let socket = &mut self.socket;
+        let (socket, pulse) = (&mut self.socket, &self.admission.pulse);
         let writing = async {
             for message in messages {
-                socket.feed(message).await?;
+                room(socket.feed(message), pulse).await?;
             }
-            socket.flush().await
+            room(socket.flush(), pulse).await
         };
         match timeout(WRITE_DEADLINE, writing).await {
             Ok(Ok(())) => {
@@ -399,6 +400,17 @@ where
     fn now_ms(&self) -> u64 {
         self.app.now_ms()
     }
+}
+
+/// Writes one thing. Where that had to wait until the peer took something, the peer is there: while it is slow, no
+/// answer of it is read.
+async fn room<F: Future + Unpin>(mut write: F, pulse: &Pulse) -> F::Output {
+    if let Some(written) = (&mut write).now_or_never() {
+        return written;
+    }
+    let written = write.await;
+    pulse.beat();
+    written
 }
 
 /// Also when its task panics: nobody goes on queueing for it.

@@ -1,12 +1,13 @@
 //! A connection on an in-memory transport and virtual time.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use serde_json::{Value, json};
 use tidegate_protocol::{Pong, Strategy};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Sleep, sleep};
 
 use super::*;
 use crate::auth::Identity;
@@ -19,11 +20,14 @@ const FIRST_SEQ: u64 = 8_000_000_000_000_000;
 /// What makes the wire fail as no peer can.
 const PANIC: &str = "panic";
 
-/// Both directions of a socket that never fails, and takes nothing while it is stalled.
+/// Both directions of a socket that never fails, takes nothing while it is stalled, and each message for as long as
+/// its pace says.
 struct Wire {
     from_client: UnboundedReceiver<Message>,
     to_client: UnboundedSender<Message>,
     stalled: Arc<AtomicBool>,
+    pace_ms: Arc<AtomicU64>,
+    busy: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream for Wire {
@@ -39,12 +43,21 @@ impl Stream for Wire {
 impl Sink<Message> for Wire {
     type Error = tungstenite::Error;
 
-    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.stalled.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
+    fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.stalled.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        if let Some(busy) = &mut self.busy {
+            ready!(busy.as_mut().poll(context));
+            self.busy = None;
+        }
+        Poll::Ready(Ok(()))
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
         let _ = self.to_client.send(message);
+        let pace_ms = self.pace_ms.load(Ordering::Relaxed);
+        self.busy = (pace_ms > 0).then(|| Box::pin(sleep(Duration::from_millis(pace_ms))));
         Ok(())
     }
 
@@ -66,6 +79,7 @@ struct Peer {
     to_server: UnboundedSender<Message>,
     from_server: UnboundedReceiver<Message>,
     stalled: Arc<AtomicBool>,
+    pace_ms: Arc<AtomicU64>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -83,8 +97,14 @@ impl Harness {
     fn connect(&self, user: Option<&str>) -> Peer {
         let (to_server, from_client) = unbounded_channel();
         let (to_client, from_server) = unbounded_channel();
-        let stalled = Arc::<AtomicBool>::default();
-        let wire = Wire { from_client, to_client, stalled: Arc::clone(&stalled) };
+        let (stalled, pace_ms) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let wire = Wire {
+            from_client,
+            to_client,
+            stalled: Arc::clone(&stalled),
+            pace_ms: Arc::clone(&pace_ms),
+            busy: None,
+        };
         let place = Arc::clone(&self.app.connections).try_acquire_owned().unwrap();
         let admission = Admission::new(
             Uuid::now_v7(),
@@ -100,7 +120,7 @@ impl Harness {
         });
         let app = Arc::clone(&self.app);
         let task = tokio::spawn(async move { drop(attend(app, wire, admission, verdict).await) });
-        Peer { to_server, from_server, stalled, task }
+        Peer { to_server, from_server, stalled, pace_ms, task }
     }
 
     /// Publishes a stand-in for a signal, later than all that the simulator has published.
@@ -303,7 +323,7 @@ async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from
     assert_eq!(told["payload"]["code"], "connection_limit");
     assert_eq!((fourth.closed().await, started.elapsed()), (4008, Duration::ZERO), "as soon as all answered");
 
-    let [mut first, second, third] = held;
+    let [mut first, mut second, third] = held;
     second.stalled.store(true, Ordering::Relaxed);
     let mut fifth = harness.connect(None);
     fifth.say(&authenticate());
@@ -315,10 +335,34 @@ async fn t_38_a_place_is_taken_from_who_does_not_answer_for_two_seconds_and_from
     };
     let (told, ()) = tokio::join!(fifth.hear(), answering);
     assert_eq!((told["type"].as_str(), started.elapsed()), (Some("authenticated"), Duration::from_secs(2)));
-    drop(second.to_server);
+    second.stalled.store(false, Ordering::Relaxed);
+    assert_eq!(second.closed().await, 4008, "it was only slow, and may come back");
     second.task.await.unwrap();
     assert_eq!(harness.app.permits.census().connections, 3, "the place of the one that was stuck");
     assert!(!third.task.is_finished(), "only one had to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_38_who_takes_what_waits_for_it_keeps_the_place_without_an_answer() {
+    let harness = Harness::new().await;
+    (1..=40).for_each(|seq| harness.publish(seq));
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = harness.app.tokens.mint(&wallet, &["user"], "sid", "jti", wall_ms()).token;
+    let authenticate = json!({"type": "authenticate", "id": 9, "token": token});
+    let mut held = [harness.connect(None), harness.connect(None), harness.connect(None)];
+    for peer in &mut held {
+        peer.say(&authenticate);
+        assert_eq!(peer.hear().await["type"], "authenticated");
+        assert_eq!(peer.hear().await["type"], "connected");
+        peer.pace_ms.store(1_500, Ordering::Relaxed);
+        let since = FIRST_SEQ + 1;
+        peer.say(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum", "since": since}));
+        assert_eq!(peer.hear().await["type"], "subscribed");
+    }
+    let mut fourth = harness.connect(None);
+    fourth.say(&authenticate);
+    assert_eq!(fourth.hear().await["payload"]["code"], "connection_limit");
+    assert_eq!(fourth.closed().await, 4008);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ use super::session::ClientKind;
 pub enum Notice {
     /// A newer connection of the same user took its place.
     Replaced,
+    /// It did not answer when somebody else of the same user needed its place.
+    Evicted,
     /// Its session was ended: by signing out, by an administrator, or because its refresh token was stolen.
     Revoked,
 }
@@ -83,6 +85,9 @@ pub struct Permit {
     permits: Permits,
 }
 
+/// A connection whose place somebody else is to have, and what it is told.
+pub type Ghost = (Uuid, Notice);
+
 /// The user holds as many connections as allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitReached;
@@ -98,8 +103,8 @@ impl Permits {
         Self { limit, messages_per_minute, users: Arc::default() }
     }
 
-    /// A place for a connection of `user_id` at `now_ms`. If `replaces` names a connection of the same user
-    /// that still holds a place, that one is told to leave and its place is taken over.
+    /// A place for a connection of `user_id` at `now_ms`. If `ghost` is a connection of the same user that still
+    /// holds a place, it is told so and its place is taken over.
     ///
     /// # Errors
     /// [`LimitReached`] when every place is taken.
@@ -107,7 +112,7 @@ impl Permits {
         &self,
         user_id: &Arc<str>,
         applicant: Applicant,
-        replaces: Option<Uuid>,
+        ghost: Option<Ghost>,
         now_ms: u64,
     ) -> Result<Permit, LimitReached> {
         let session_id = applicant.session_id;
@@ -115,11 +120,13 @@ impl Permits {
         users.forget_departed(now_ms);
         let user =
             users.by_id.entry(Arc::clone(user_id)).or_insert_with(|| User::new(self.messages_per_minute));
-        let ghost = user.held.iter().position(|slot| Some(slot.session_id) == replaces);
-        if let Some(index) = ghost {
-            let ghost = user.held.remove(index);
+        let ghost = ghost.and_then(|(session_id, notice)| {
+            let index = user.held.iter().position(|slot| slot.session_id == session_id)?;
+            Some((user.held.remove(index), notice))
+        });
+        if let Some((ghost, notice)) = &ghost {
             // A full or closed door means that the connection is leaving already.
-            let _ = ghost.notices.try_send(Notice::Replaced);
+            let _ = ghost.notices.try_send(*notice);
         }
         if user.held.len() >= self.limit {
             return Err(LimitReached);
@@ -304,9 +311,10 @@ mod tests {
         let (ghost_id, new_id) = (Uuid::now_v7(), Uuid::now_v7());
         let (ghost, mut ghost_door) = applicant(ghost_id);
         let ghost = permits.acquire(&user, ghost, None, 0).unwrap();
-        let stranger = permits.acquire(&"b".into(), anybody(), Some(ghost_id), 0).unwrap();
+        let stranger =
+            permits.acquire(&"b".into(), anybody(), Some((ghost_id, Notice::Replaced)), 0).unwrap();
         assert!(ghost_door.try_recv().is_err(), "nobody else's session can be taken over");
-        let new = permits.acquire(&user, applicant(new_id).0, Some(ghost_id), 0).unwrap();
+        let new = permits.acquire(&user, applicant(new_id).0, Some((ghost_id, Notice::Replaced)), 0).unwrap();
         assert_eq!(ghost_door.try_recv(), Ok(Notice::Replaced));
         drop(ghost);
         assert!(permits.acquire(&user, anybody(), None, 0).is_err(), "the place is still taken");

@@ -333,6 +333,12 @@ impl Session {
         vec![self.close(CloseCode::REPLACED, CloseReason::Replaced.as_str())]
     }
 
+    /// Its place went to another connection, because it did not answer. It may only have been slow: unlike one that
+    /// was replaced it comes back, after a while.
+    pub fn handle_evicted(&mut self) -> Vec<Action> {
+        vec![self.close(CloseCode::TOO_MANY_CONNECTIONS, CloseReason::MaxConnectionsReached.as_str())]
+    }
+
     /// The user signed out, or somebody ended the user's session.
     pub fn handle_revoked(&mut self) -> Vec<Action> {
         vec![self.close(CloseCode::UNAUTHENTICATED, CloseReason::SessionRevoked.as_str())]

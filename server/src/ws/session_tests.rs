@@ -367,6 +367,7 @@ fn a_stopping_server_says_when_to_come_back_and_closes_when_it_is_the_turn() {
     let actions = nobody.handle_shutdown(spread, 100);
     assert_eq!(types(&actions), ["going_away", "close 1012 Server restarting"]);
     assert_eq!(types(&live(ClientKind::Plain).handle_replaced()), ["close 4000 Replaced"]);
+    assert_eq!(types(&live(ClientKind::Plain).handle_evicted()), ["close 1008 Max connections reached"]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::connection::{Admission, attend};
 use super::guard::{Allowance, Guard, Leash};
 use super::handshake::Handshake;
-use super::permits::{Applicant, LimitReached, Permit};
+use super::permits::{Applicant, LimitReached, Notice, Permit};
 use super::session::{ClientKind, Verified};
 use crate::app::App;
 use crate::audit::EventKind;
@@ -297,13 +297,12 @@ impl Admission {
         identity: &Identity,
         replaces: Option<Uuid>,
     ) -> Result<Permit, LimitReached> {
-        let place = |replaces| {
-            app.permits.acquire(&identity.user_id, self.applicant(identity), replaces, app.now_ms())
-        };
+        let place =
+            |ghost| app.permits.acquire(&identity.user_id, self.applicant(identity), ghost, app.now_ms());
         if replaces.is_some() {
             app.metrics.reconnects.inc();
         }
-        if let Ok(permit) = place(replaces) {
+        if let Ok(permit) = place(replaces.map(|session| (session, Notice::Replaced))) {
             if permit.took_over() {
                 app.metrics.takeovers.inc("session");
             }
@@ -313,7 +312,7 @@ impl Admission {
         let answers = join_all(pulses.iter().map(|(_, pulse)| pulse.answers())).await;
         for ((session, _), _) in pulses.iter().zip(answers).filter(|(_, answered)| !answered) {
             // Somebody else may have been faster.
-            if let Ok(permit) = place(Some(*session)) {
+            if let Ok(permit) = place(Some((*session, Notice::Evicted))) {
                 app.metrics.takeovers.inc("probe");
                 return Ok(permit);
             }
