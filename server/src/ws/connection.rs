@@ -1,5 +1,6 @@
 //! One task per socket: performs what the session decides.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,9 @@ use crate::metrics::Open;
 use crate::refusal::Refusal;
 use crate::transport::Visit;
 
-/// A connection that takes nothing for this long is closed with 1013.
+/// Signals that are written at once. In between a connection hears what else happens to it.
+const BATCH: usize = 8;
+/// A connection that does not take one batch in this time is closed with 1013.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the last words of a connection may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
@@ -82,6 +85,10 @@ pub struct Connection<S> {
     admission: Admission,
     outbox: Arc<Outbox>,
     followed: Vec<Feed>,
+    /// What subscriptions resumed with, as far as it is not written; goes before what is live.
+    backlog: VecDeque<(Feed, Utf8Bytes)>,
+    /// More waits in the outbox than the last batch took.
+    is_behind: bool,
     started: Instant,
     stopping: watch::Receiver<bool>,
     asked_to_leave: bool,
@@ -176,6 +183,8 @@ where
             admission,
             outbox,
             followed: Vec::new(),
+            backlog: VecDeque::new(),
+            is_behind: false,
             started: Instant::now(),
             stopping,
             asked_to_leave: false,
@@ -229,14 +238,23 @@ where
 
     async fn happens(&mut self) -> Happened<E> {
         let deadline = self.app.started + Duration::from_millis(self.session.next_deadline_ms());
+        let has_more = self.is_behind || !self.backlog.is_empty();
+        let ready = async {
+            if !has_more {
+                self.outbox.ready().await;
+            }
+        };
         let stopping = async { self.stopping.wait_for(|stopping| *stopping).await.map(|_| ()) };
         tokio::select! {
-            incoming = self.socket.next() => Happened::Incoming(incoming),
-            () = self.outbox.ready() => Happened::Ready,
-            () = sleep_until(deadline) => Happened::Deadline,
+            // What waits comes last, because there may always be more of it, and what was said before a deadline is
+            // heard before it.
+            biased;
             Some(notice) = self.admission.inbox.recv() => Happened::Notice(notice),
-            () = self.admission.pulse.asked() => Happened::Probed,
+            incoming = self.socket.next() => Happened::Incoming(incoming),
             _ = stopping, if !self.asked_to_leave => Happened::Stopping,
+            () = sleep_until(deadline) => Happened::Deadline,
+            () = self.admission.pulse.asked() => Happened::Probed,
+            () = ready => Happened::Ready,
         }
     }
 
@@ -278,6 +296,7 @@ where
                 Action::Follow(following) => self.follow(following).await?,
                 Action::Unfollow(feed) => {
                     self.followed.retain(|followed| *followed != feed);
+                    self.backlog.retain(|(queued, _)| *queued != feed);
                     self.app.hub.unfollow(feed, &self.outbox);
                 }
                 Action::Ping => self.write([Message::Ping(Bytes::new())]).await?,
@@ -296,10 +315,9 @@ where
         self.perform(actions).await
     }
 
-    /// The reply first, then what each feed has for this client, then (by the loop) what is live.
+    /// The reply first, then (by the loop) what each feed has for this client, then what is live.
     async fn follow(&mut self, following: Following) -> Step {
         let mut recovered = Vec::with_capacity(following.feeds.len());
-        let mut frames = Vec::new();
         for (feed, position) in &following.feeds {
             if !self.followed.contains(feed) {
                 self.followed.push(*feed);
@@ -307,17 +325,28 @@ where
             let backlog = self.app.hub.follow(*feed, *position, &self.outbox);
             if matches!(position, Position::Since(_)) {
                 self.app.metrics.resumes.inc(if backlog.recovered { "recovered" } else { "lost" });
+                // Asking again does not pile up.
+                self.backlog.retain(|(queued, _)| queued != feed);
             }
             recovered.push(backlog.recovered);
-            frames.extend(backlog.frames);
+            self.backlog.extend(backlog.frames.into_iter().map(|frame| (*feed, frame)));
         }
         let reply = self.session.subscribed(&following, &recovered);
-        self.send(&reply).await?;
-        self.app.metrics.messages_sent.inc_by("signal", frames.len() as u64);
-        self.write(frames.into_iter().map(Message::Text)).await
+        self.send(&reply).await
     }
 
+    /// Writes one batch of what waits.
     async fn deliver(&mut self) -> Step {
+        if self.backlog.is_empty() { self.deliver_live().await } else { self.catch_up().await }
+    }
+
+    async fn catch_up(&mut self) -> Step {
+        let batch: Vec<_> = self.backlog.drain(..self.backlog.len().min(BATCH)).collect();
+        self.app.metrics.messages_sent.inc_by("signal", batch.len() as u64);
+        self.write(batch.into_iter().map(|(_, frame)| Message::Text(frame))).await
+    }
+
+    async fn deliver_live(&mut self) -> Step {
         let mut written = Vec::new();
         let outbox = Arc::clone(&self.outbox);
         let next = || {
@@ -325,7 +354,8 @@ where
             written.push((signal.feed.strategy, signal.published));
             Some(Message::Text(signal.frame))
         };
-        self.write(std::iter::from_fn(next)).await?;
+        self.write(std::iter::from_fn(next).take(BATCH)).await?;
+        self.is_behind = written.len() == BATCH;
         let metrics = &self.app.metrics;
         written.iter().for_each(|(strategy, published)| metrics.delivered(*strategy, published.elapsed()));
         metrics.messages_sent.inc_by("signal", written.len() as u64);
@@ -345,16 +375,24 @@ where
 
     /// Writes some messages with one flush. Nothing is lost by the deadline: the client resumes by `since`.
     async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Step {
-        let (socket, pulse) = (&mut self.socket, &self.admission.pulse);
+        let (socket, pulse, mut took_some) = (&mut self.socket, &self.admission.pulse, false);
+        let mut taken = || {
+            took_some = true;
+            pulse.beat();
+        };
         let writing = async {
             for message in messages {
-                room(socket.feed(message), pulse).await?;
+                room(socket.feed(message), &mut taken).await?;
             }
-            room(socket.flush(), pulse).await
+            room(socket.flush(), &mut taken).await
         };
         match timeout(WRITE_DEADLINE, writing).await {
             Ok(Ok(())) => {
-                self.session.handle_sent(self.now_ms());
+                let now_ms = self.now_ms();
+                self.session.handle_sent(now_ms);
+                if took_some {
+                    self.session.handle_control(now_ms);
+                }
                 Ok(())
             }
             Ok(Err(_)) => Err(Ended),
@@ -402,14 +440,14 @@ where
     }
 }
 
-/// Writes one thing. Where that had to wait until the peer took something, the peer is there: while it is slow, no
-/// answer of it is read.
-async fn room<F: Future + Unpin>(mut write: F, pulse: &Pulse) -> F::Output {
+/// Writes one thing. Where that had to wait until the peer took something, the peer is there: pings wait behind what
+/// it has not taken yet.
+async fn room<F: Future + Unpin>(mut write: F, taken: &mut impl FnMut()) -> F::Output {
     if let Some(written) = (&mut write).now_or_never() {
         return written;
     }
     let written = write.await;
-    pulse.beat();
+    taken();
     written
 }
 

@@ -230,6 +230,58 @@ async fn a_reader_that_takes_nothing_is_closed_after_ten_seconds_and_delays_nobo
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_but_steady_reader_gets_its_whole_backlog_and_is_heard_meanwhile() {
+    let harness = Harness::new().await;
+    (1..=100).for_each(|seq| harness.publish(seq));
+    let mut peer = harness.connect(Some("a"));
+    assert_eq!(peer.hear().await["type"], "connected");
+    peer.pace_ms.store(1_000, Ordering::Relaxed);
+    let since = FIRST_SEQ + 1;
+    peer.say(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum", "since": since}));
+    assert_eq!(peer.hear().await["type"], "subscribed");
+    let (mut last, mut answered_after) = (1, None);
+    peer.say(&json!({"type": "ping", "id": 1_000}));
+    while last < 100 {
+        match peer.hear().await["id"].as_u64().unwrap() {
+            1_000 => answered_after = Some(last),
+            seq => {
+                assert_eq!(seq, last + 1);
+                last = seq;
+            }
+        }
+    }
+    assert!(answered_after.is_some_and(|last| last < 100), "{answered_after:?}");
+    assert!(!peer.task.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_resumed_with_is_not_sent_after_unsubscribing_nor_twice() {
+    let harness = Harness::new().await;
+    (1..=100).for_each(|seq| harness.publish(seq));
+    let mut peer = harness.connect(Some("a"));
+    assert_eq!(peer.hear().await["type"], "connected");
+    peer.pace_ms.store(100, Ordering::Relaxed);
+    let subscribe = |since| json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum", "since": FIRST_SEQ + since});
+    peer.say(&subscribe(1));
+    peer.say(&subscribe(50));
+    peer.say(&json!({"type": "unsubscribe", "symbol": "BTCUSDT", "strategy": "momentum"}));
+    let mut seen = Vec::new();
+    loop {
+        let message = peer.hear().await;
+        match message["type"].as_str().unwrap() {
+            "unsubscribed" => break,
+            "subscribed" => seen.clear(),
+            _ => seen.push(message["id"].as_u64().unwrap()),
+        }
+    }
+    let expected: Vec<_> = (51..).take(seen.len()).collect();
+    assert_eq!(seen, expected, "asked again, it begins where it was asked to");
+    peer.say(&json!({"type": "ping", "id": 7}));
+    assert_eq!(peer.hear().await["type"], "pong", "nothing comes of what was given up");
+    assert_eq!(peer.from_server.try_recv().ok(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn everything_a_connection_holds_is_given_back() {
     let harness = Harness::new().await;
     let all = harness.app.connections.available_permits();
