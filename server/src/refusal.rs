@@ -200,7 +200,10 @@ impl Refusal {
             Self::MessageTooLarge(_) | Self::TooMuchUnauthenticated(_) => {
                 (CloseCode::MESSAGE_TOO_BIG, CloseReason::MessageTooBig)
             }
-            Self::TooSlow | Self::NodeFull => (CloseCode::TRY_AGAIN_LATER, CloseReason::TooSlow),
+            // It began a message and stalled: a bad line more likely than a bad client, which is to come back.
+            Self::TooSlow | Self::NodeFull | Self::Unfinished => {
+                (CloseCode::TRY_AGAIN_LATER, CloseReason::TooSlow)
+            }
             Self::Internal => return (CloseCode::INTERNAL_ERROR, ""),
             Self::Binary => return (CloseCode::UNSUPPORTED_DATA, ""),
             Self::NotUtf8 => return (CloseCode::INVALID_DATA, ""),

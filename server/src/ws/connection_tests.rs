@@ -281,6 +281,17 @@ async fn what_was_resumed_with_is_not_sent_after_unsubscribing_nor_twice() {
     assert_eq!(peer.from_server.try_recv().ok(), None);
 }
 
+#[test]
+fn a_message_that_stalls_is_no_reason_to_stay_away_and_flooding_is() {
+    let close = |tripped| {
+        let error = tungstenite::Error::Io(std::io::Error::other(tripped));
+        error.refusal(1_024).map(|refusal| refusal.close().0)
+    };
+    assert_eq!(close(Tripped::Unfinished), Some(CloseCode::TRY_AGAIN_LATER));
+    assert_eq!(close(Tripped::ControlFrames), Some(CloseCode::FORBIDDEN));
+    assert_eq!(close(Tripped::Unauthenticated), Some(CloseCode::MESSAGE_TOO_BIG));
+}
+
 #[tokio::test(start_paused = true)]
 async fn everything_a_connection_holds_is_given_back() {
     let harness = Harness::new().await;
