@@ -3,10 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tidegate_protocol::{Strategy, Symbol};
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -20,6 +22,9 @@ const QUIET_LIBRARIES: [&str; 4] = ["tungstenite=info", "tokio_tungstenite=info"
 
 /// Where operators are answered, if nothing else is said.
 const OPS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8081);
+
+/// How long work that blocks a thread may take when everything else has ended.
+const RUNTIME_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
@@ -60,10 +65,10 @@ impl Serve {
         let config = self.configure(super::load(file.as_deref())?)?;
         config.check()?;
         start_logging(&config.log)?;
-        let runtime = tokio::runtime::Runtime::new().map_err(|error| {
+        let runtime = Runtime::new().map_err(|error| {
             Failure::environment("TG-SYS-001", format!("no threads: {error}"), "raise the process limit")
         })?;
-        runtime.block_on(serve(config, file))
+        run_to_end(runtime, serve(config, file))
     }
 
     fn configure(self, mut config: Config) -> Result<Config, Failure> {
@@ -111,6 +116,13 @@ fn lift_limits_per_ip(limits: &mut LimitsConfig) {
     ] {
         *limit = limits.connections_per_node.max(*limit);
     }
+}
+
+/// What still blocks a thread at the end, such as looking up a name, may take far longer than anybody waits.
+fn run_to_end<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(RUNTIME_DEADLINE);
+    outcome
 }
 
 async fn serve(mut config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
@@ -242,4 +254,30 @@ pub(super) fn start_logging(config: &LogConfig) -> Result<(), Failure> {
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_blocked_does_not_hold_up_the_end() {
+        let (release, blocked) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        let outcome = run_to_end(Runtime::new().unwrap(), async move {
+            tokio::task::spawn_blocking(move || {
+                let _ = started.send(());
+                // As a resolver that gets no answer; too long for the test to pass by waiting.
+                let released = blocked.recv_timeout(Duration::from_secs(30));
+                let _ = started.send(());
+                released
+            });
+            has_started.recv().expect("it runs");
+            has_started
+        });
+        assert!(outcome.try_recv().is_err(), "it is still blocked");
+        drop(release);
+    }
 }
