@@ -27,8 +27,8 @@ pub(super) fn check(parts: &Parts, allowed_hosts: &[String]) -> Result<(), ApiEr
     if parts.headers.contains_key(TRANSFER_ENCODING) {
         return Err(ApiError::bad_request("`Transfer-Encoding` is not taken: send `Content-Length`"));
     }
-    if parts.headers.contains_key(UPGRADE) && declared_length(&parts.headers) != 0 {
-        return Err(ApiError::bad_request("a request for an upgrade has no body"));
+    if asks_for_websocket(&parts.headers) && declared_length(&parts.headers) != 0 {
+        return Err(ApiError::bad_request("a request for a WebSocket has no body"));
     }
     let host = host(parts)?;
     match host {
@@ -76,6 +76,15 @@ fn host(parts: &Parts) -> Result<Option<Authority>, ApiError> {
 fn is_allowed(host: &Authority, allowed: &[String]) -> bool {
     let names = [host.as_str(), host.host()];
     allowed.iter().any(|allowed| names.iter().any(|name| name.eq_ignore_ascii_case(allowed)))
+}
+
+/// Other protocols are not spoken here, and clients that offer one by themselves go on without.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let offered = headers.get_all(UPGRADE).iter();
+    offered.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|protocol| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"websocket")
+    })
 }
 
 /// What `Content-Length` says; HTTP has refused one that is no number, and two that differ.
@@ -145,6 +154,12 @@ mod tests {
         assert_eq!(status("/", &[host, ("transfer-encoding", "chunked")], &[]), 400);
         assert_eq!(status("/", &[host, ("upgrade", "websocket"), ("content-length", "5")], &[]), 400);
         assert_eq!(status("/", &[host, ("upgrade", "websocket"), ("content-length", "0")], &[]), 200);
+        for upgrade in ["WebSocket", "h2c, websocket", "websocket/13"] {
+            assert_eq!(status("/", &[host, ("upgrade", upgrade), ("content-length", "5")], &[]), 400);
+        }
         assert_eq!(status("/", &[host, ("content-length", "5")], &[]), 200);
+        let java =
+            [host, ("upgrade", "h2c"), ("connection", "Upgrade, HTTP2-Settings"), ("content-length", "5")];
+        assert_eq!(status("/", &java, &[]), 200, "an offer to a body that HTTP/1.1 carries as well");
     }
 }
