@@ -14,15 +14,19 @@ use super::network;
 use crate::config::LimitsConfig;
 
 const MINUTE_MS: u64 = 60_000;
-/// Networks that are remembered before those without anything open are looked through.
+/// Networks that are remembered before they are looked through for those of which there is nothing to remember.
 const FORGET_ABOVE: usize = 4_096;
+/// How often that happens, unless there are twice as many as the last time left.
+const FORGET_EVERY_MS: u64 = 1_000;
+/// With more than this, those that have nothing open are forgotten, however recent.
+const NETWORKS_MAX: usize = 65_536;
 
 /// Who is at the door, by network.
 #[derive(Clone, Debug)]
 pub struct Visitors {
     limits: Limits,
     started: Instant,
-    networks: Arc<Mutex<HashMap<IpAddr, Presence>>>,
+    networks: Arc<Mutex<Networks>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,15 @@ struct Limits {
     http: u32,
     unauthenticated: u32,
     new_per_minute: usize,
+}
+
+#[derive(Debug)]
+struct Networks {
+    by_ip: HashMap<IpAddr, Presence>,
+    /// When they were looked through, and with how many that is due before its time: in a storm each newcomer pays for
+    /// a few others, not for all.
+    forgot_at_ms: u64,
+    forget_above: usize,
 }
 
 #[derive(Debug)]
@@ -92,10 +105,8 @@ impl Visitors {
         let network = network(ip);
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut networks = self.networks();
-        if networks.len() > FORGET_ABOVE && !networks.contains_key(&network) {
-            networks.retain(|_, presence| !presence.is_over(now_ms));
-        }
-        let presence = networks.entry(network).or_insert_with(|| Presence {
+        networks.forget(now_ms);
+        let presence = networks.by_ip.entry(network).or_insert_with(|| Presence {
             http: 0,
             unauthenticated: 0,
             new: SlidingWindow::new(self.limits.new_per_minute, MINUTE_MS),
@@ -112,7 +123,7 @@ impl Visitors {
         Ok(Visit { network, kind, visitors: self.clone() })
     }
 
-    fn networks(&self) -> MutexGuard<'_, HashMap<IpAddr, Presence>> {
+    fn networks(&self) -> MutexGuard<'_, Networks> {
         self.networks.lock().expect("no holder panics")
     }
 }
@@ -126,6 +137,27 @@ impl Limits {
     }
 }
 
+impl Default for Networks {
+    fn default() -> Self {
+        Self { by_ip: HashMap::new(), forgot_at_ms: 0, forget_above: FORGET_ABOVE }
+    }
+}
+
+impl Networks {
+    /// Makes room, if there are many.
+    fn forget(&mut self, now_ms: u64) {
+        let many = self.by_ip.len();
+        let is_due = many > FORGET_ABOVE && now_ms >= self.forgot_at_ms + FORGET_EVERY_MS;
+        if !is_due && many <= self.forget_above {
+            return;
+        }
+        self.forgot_at_ms = now_ms;
+        let all_idle = many > NETWORKS_MAX;
+        self.by_ip.retain(|_, presence| !presence.is_over(now_ms) && !(all_idle && presence.is_idle()));
+        self.forget_above = FORGET_ABOVE.max(2 * self.by_ip.len());
+    }
+}
+
 impl Presence {
     fn held(&mut self, kind: Kind) -> &mut u32 {
         match kind {
@@ -135,7 +167,11 @@ impl Presence {
     }
 
     fn is_over(&mut self, now_ms: u64) -> bool {
-        self.http == 0 && self.unauthenticated == 0 && self.new.used(now_ms) == 0
+        self.is_idle() && self.new.used(now_ms) == 0
+    }
+
+    fn is_idle(&self) -> bool {
+        self.http == 0 && self.unauthenticated == 0
     }
 }
 
@@ -143,10 +179,10 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let now_ms = u64::try_from(self.visitors.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut networks = self.visitors.networks();
-        if let Some(presence) = networks.get_mut(&self.network) {
+        if let Some(presence) = networks.by_ip.get_mut(&self.network) {
             *presence.held(self.kind) -= 1;
             if presence.is_over(now_ms) {
-                networks.remove(&self.network);
+                networks.by_ip.remove(&self.network);
             }
         }
     }
@@ -197,12 +233,26 @@ mod tests {
         assert!(visitors.knock(ip("2001:db8:0:1::1")).is_ok());
         assert!(visitors.knock(ip("::ffff:10.0.0.1")).is_ok());
         drop(held);
-        assert!(visitors.networks().is_empty());
+        assert!(visitors.networks().by_ip.is_empty());
         for host in 0..u32::try_from(FORGET_ABOVE).unwrap() + 10 {
             drop(visitors.connect(IpAddr::from((host + (10 << 24)).to_be_bytes())));
         }
         tokio::time::advance(Duration::from_secs(60)).await;
         drop(visitors.connect(ip("192.0.2.1")));
-        assert_eq!(visitors.networks().len(), 1);
+        assert_eq!(visitors.networks().by_ip.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_of_networks_neither_fills_the_memory_nor_looks_through_all_of_them_each_time() {
+        let visitors = visitors();
+        let staying = visitors.connect(ip("192.0.2.1")).unwrap();
+        for host in 0..4 * u32::try_from(NETWORKS_MAX).unwrap() {
+            drop(visitors.connect(IpAddr::from((host + (10 << 24)).to_be_bytes())));
+        }
+        let networks = visitors.networks();
+        assert!(networks.by_ip.len() <= 2 * NETWORKS_MAX, "{}", networks.by_ip.len());
+        assert!(networks.by_ip[&ip("192.0.2.1")].unauthenticated == 1, "who is here stays");
+        drop(networks);
+        drop(staying);
     }
 }
