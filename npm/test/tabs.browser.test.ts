@@ -192,6 +192,24 @@ describe.skipIf(!executablePath)('tabs', () => {
     expect(gateway.connections).toBe(1);
   }, 60_000);
 
+  test('begin with the latest signal of a feed that another wanted first, whoever leads', async () => {
+    const [leader, next, third] = await tabs(3);
+    const want = 'globalThis.eth = []; client.subscribe("scalp", "ETHUSDT", ({ seq }) => eth.push(seq)); 0';
+    await third?.evaluate(want);
+    await until(() => gateway.asked.includes('scalp/ETHUSDT'));
+    gateway.signal(5, 0, 'ETHUSDT');
+    await expect.poll(() => third?.evaluate('eth')).toEqual([5]);
+    await leader.evaluate(want);
+    await expect.poll(() => leader.evaluate('eth')).toEqual([5]);
+    await leader.close();
+    await expect.poll(() => next && role(next)).toBe('leader');
+    await expect.poll(() => next?.evaluate('client.status')).toBe('live');
+    await next?.evaluate(want);
+    await expect.poll(() => next?.evaluate('eth')).toEqual([5]);
+    gateway.signal(6, 5, 'ETHUSDT');
+    for (const page of [next, third]) await expect.poll(() => page?.evaluate('eth')).toEqual([5, 6]);
+  }, 60_000);
+
   test('are offline together, and online again together', async () => {
     const pages = await tabs(2);
     await context.setOffline(true);
