@@ -77,6 +77,21 @@ describe('connecting', () => {
     expect(client.connection.error).toBeNull();
   });
 
+  test.each(['retryNow', 'signedIn'] as const)('%s tells getToken first that a person wants in again', async (ask) => {
+    let out = true;
+    const getToken = () => {
+      if (out) throw new TidegateError('token_denied');
+      return 'token';
+    };
+    getToken.again = () => {
+      out = false;
+    };
+    client = createClient(options({ getToken }));
+    await until(() => client.connection.state === 'blocked');
+    client[ask]();
+    await client.whenLive();
+  });
+
   test('a token that is refused twice blocks, and says so to whoever waits', async () => {
     gateway.refused = new Set(['token-1', 'token-2']);
     await expect(live()).rejects.toMatchObject({ code: 'invalid_token', retry: false });

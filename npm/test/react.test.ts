@@ -296,6 +296,22 @@ describe('useConnection', () => {
     expect(drawn.connection?.error).toBeNull();
   });
 
+  test('tells the getToken that was rendered last that a person wants in again', async () => {
+    let out = true;
+    const getToken = () => {
+      if (out) throw Object.assign(new Error('signed out'), { retry: false });
+      return 'token';
+    };
+    const again = () => {
+      out = false;
+    };
+    await act(() => root.render(provider({ getToken }, Status)));
+    await eventually(() => drawn.connection?.state === 'blocked');
+    await act(() => root.render(provider({ getToken: Object.assign(getToken, { again }) }, Status)));
+    await act(() => drawn.connection?.retryNow());
+    await eventually(() => drawn.connection?.state === 'live');
+  });
+
   test('of an address that cannot work is blocked, not thrown', async () => {
     await act(() => root.render(provider({ url: 'gopher://gateway' }, Card, Status)));
     expect(drawn.connection).toMatchObject({ state: 'blocked', error: { code: 'invalid_url' } });
