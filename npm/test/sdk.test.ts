@@ -1,8 +1,8 @@
 // The SDK in Node against the real gateway: sign-in by wallet, signals as an async iterator, and a crash in between.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
-import { connect, type WebSocketFactory, walletAuth } from '../dist/index.js';
+import { connect, type WalletProvider, type WebSocketFactory, walletAuth } from '../dist/index.js';
 import { binary, Gateway, sleep, wallet } from './gateway.js';
 
 const webSocket: WebSocketFactory = (url, protocols) => new WebSocket(url, protocols) as never;
@@ -44,6 +44,31 @@ describe.skipIf(!binary)('the SDK', () => {
     expect(crashed).toBe(true);
     client.close();
   }, 60_000);
+
+  test('asks for no signature after logging out, and for one when the person is back', async () => {
+    let signatures = 0;
+    const { request } = wallet();
+    const provider: WalletProvider = {
+      request: (asked) => {
+        if (asked.method === 'personal_sign') signatures += 1;
+        return request(asked);
+      },
+    };
+    const auth = walletAuth({ provider, url: gateway.http });
+    const client = await connect({ url: gateway.url, getToken: auth, webSocket });
+    await auth.logout();
+    await vi.waitFor(
+      () => expect(client.connection).toMatchObject({ state: 'blocked', error: { code: 'token_denied' } }),
+      {
+        timeout: 10_000,
+      },
+    );
+    expect(signatures).toBe(1);
+    client.signedIn();
+    await client.whenLive();
+    expect(signatures).toBe(2);
+    client.close();
+  }, 30_000);
 
   test('reports a token that is refused, with what to do, and stops', async () => {
     const failing = connect({ url: gateway.url, getToken: () => 'wrong', webSocket });
