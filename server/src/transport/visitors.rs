@@ -153,7 +153,7 @@ impl Networks {
         }
         self.forgot_at_ms = now_ms;
         let all_idle = many > NETWORKS_MAX;
-        self.by_ip.retain(|_, presence| !presence.is_over(now_ms) && !(all_idle && presence.is_idle()));
+        self.by_ip.retain(|_, presence| !(presence.is_over(now_ms) || all_idle && presence.is_idle()));
         self.forget_above = FORGET_ABOVE.max(2 * self.by_ip.len());
     }
 }
