@@ -101,7 +101,7 @@ async fn t_45_d_3_a_message_of_empty_fragments_is_cut_off_when_it_should_have_en
     };
     let ((lived, code, end), cost) = gateway.cost(attack).await;
     println!("empty fragments: {code:?} after {lived:?}, {cost}");
-    assert_eq!((code, end), (Some(1008), End::Closed));
+    assert_eq!((code, end), (Some(1013), End::Closed));
     assert!((9_900..13_000).contains(&lived.as_millis()), "{lived:?}");
     assert!(cost.memory < MIB && cost.share() < 0.02, "{cost}");
 }

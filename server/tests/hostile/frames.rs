@@ -171,7 +171,7 @@ async fn t_45_a_message_has_ten_seconds_to_end() {
         slow(9_800, &first, b"")
     );
     for (code, lived, end) in [fates.0, fates.1, fates.2, fates.3] {
-        assert_eq!((code, end), (Some(1008), End::Closed));
+        assert_eq!((code, end), (Some(1013), End::Closed));
         assert!((9_900..12_500).contains(&lived.as_millis()), "{lived:?}");
     }
     gateway.stop().await;
