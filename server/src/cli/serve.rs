@@ -136,8 +136,10 @@ async fn serve(mut config: Config, file: Option<PathBuf>) -> Result<(), Failure>
         Addresses { pages: format!("{}://{address}/", config.server.scheme()), ops: ops.local_addr().ok() };
     let limits = config.limits.clone();
     let gateway = Gateway::open(config).await?;
+    // From the moment that the banner names the address, a signal has to end it in order.
+    let shutdown = shutdown();
     banner(&gateway, &limits, &warnings, file, &addresses);
-    gateway.with_ops(ops).serve(listener, shutdown()).await
+    gateway.with_ops(ops).serve(listener, shutdown).await
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, Failure> {
@@ -224,21 +226,24 @@ fn banner(
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// The first SIGTERM or Ctrl-C asks connections to leave, a second one ends the process at once.
-pub(super) async fn shutdown() {
+/// The first SIGTERM or Ctrl-C asks connections to leave, a second one ends the process at once. Signals count from the
+/// call on, not only once it is awaited.
+pub(super) fn shutdown() -> impl Future<Output = ()> {
     let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed");
     let mut interrupt = signal(SignalKind::interrupt()).expect("a signal handler can be installed");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tokio::spawn(async move {
+    async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        std::process::exit(Exit::Error as i32);
-    });
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(Exit::Error as i32);
+        });
+    }
 }
 
 pub(super) fn start_logging(config: &LogConfig) -> Result<(), Failure> {
