@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-/// Longer than anything a test waits for on purpose, and than the kernel may wait before it asks a peer whose buffer was
-/// full whether there is room again: up to 51 s after 25 s.
+/// Longer than anything a test waits for on purpose, and than the kernel's longest pause (51 s) between two questions
+/// to a peer whose buffer was full.
 const PATIENCE: Duration = Duration::from_secs(75);
 /// The key of the example in RFC 6455, and its answer.
 const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
