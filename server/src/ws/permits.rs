@@ -237,12 +237,17 @@ impl Permit {
         self.took_over
     }
 
-    /// The connection shows a newer token, of this refresh family.
-    pub fn renew(&self, family: &Arc<str>) {
+    /// The connection shows a newer token, of this refresh family. A family that is revoked changes nothing; false
+    /// then. One that is revoked from now on ends this connection too: [`Permits::revoke`] waits meanwhile.
+    pub fn renew(&self, family: &Arc<str>, is_revoked: impl FnOnce() -> bool) -> bool {
         let mut users = self.permits.users.lock().expect("no holder panics");
+        if is_revoked() {
+            return false;
+        }
         let held = users.by_id.get_mut(&self.user_id).into_iter().flat_map(|user| &mut user.held);
         held.filter(|slot| slot.session_id == self.session_id)
             .for_each(|slot| slot.family = Arc::clone(family));
+        true
     }
 }
 
@@ -335,7 +340,9 @@ mod tests {
         assert_eq!(permits.census(), Census { users: 1, connections: 2, v1: 1 });
         assert_eq!(permits.revoke("f"), 1);
         assert_eq!((one_door.try_recv(), two_door.try_recv().is_err()), (Ok(Notice::Revoked), true));
-        two.renew(&"f".into());
+        assert!(!two.renew(&"f".into(), || true));
+        assert_eq!(permits.families("a"), HashSet::from(["another".into()]), "a revoked one renews nothing");
+        assert!(two.renew(&"f".into(), || false));
         assert_eq!(
             permits.families("a"),
             HashSet::from(["f".into()]),

@@ -271,17 +271,21 @@ impl Admission {
         }
         match &self.permit {
             // Of another user's token, the session says that it changes nothing.
-            Some(permit) if permit.user_id() == &identity.user_id => permit.renew(&identity.family),
+            Some(permit) if permit.user_id() == &identity.user_id => {
+                if !permit.renew(&identity.family, is_revoked) {
+                    return Err(Refusal::InvalidToken);
+                }
+            }
             Some(_) => {}
             None => {
                 let permit = self.take_place(app, &identity, replaces).await;
                 let limit = app.rules.limits.connections_per_user;
                 self.permit = Some(permit.map_err(|_| Refusal::ConnectionLimit(limit))?);
+                // Again, so that no revocation falls between the check and the place.
+                if is_revoked() {
+                    return Err(Refusal::InvalidToken);
+                }
             }
-        }
-        // Again, so that no revocation falls between the check and the place.
-        if is_revoked() {
-            return Err(Refusal::InvalidToken);
         }
         Ok(identity)
     }
