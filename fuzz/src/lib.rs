@@ -4,5 +4,6 @@
 mod properties;
 
 pub use properties::{
-    client_message, is_accepted, is_accepted_once_signed, siwe_message, token, token_parts,
+    client_message, is_accepted, is_accepted_once_signed, names_a_wallet, signature, siwe_message,
+    token, token_parts,
 };

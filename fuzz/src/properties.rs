@@ -8,6 +8,7 @@ use tidegate_protocol::ClientMessage;
 use tidegate_server::auth::keys::SigningKey;
 use tidegate_server::auth::siwe::Message;
 use tidegate_server::auth::token::{TokenProblem, Tokens};
+use tidegate_server::auth::wallet::recover_signer;
 use tidegate_server::config::Secret;
 
 /// The tokens of the corpus are signed with it. It signs nothing else.
@@ -64,6 +65,27 @@ fn signed(bytes: &[u8]) -> Option<String> {
 /// Whether this is a token that lets somebody in.
 pub fn is_accepted(token: &str) -> bool {
     TOKENS.verify(token, NOW_MS).is_ok()
+}
+
+/// A signature and, after a line feed, the message it is said to be of. What names a wallet has the canonical form, and
+/// neither its twin nor another `v` names the same one.
+pub fn signature(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (signature, message) = text.split_once('\n').unwrap_or((text, ""));
+    let Ok(signer) = recover_signer(message, signature) else { return };
+    assert!(!signer.is_zero() && signature.len() == 132, "{signature}");
+    let (head, v) = signature.split_at(130);
+    let other_v = if v.eq_ignore_ascii_case("1b") { "1c" } else { "1b" };
+    assert_ne!(recover_signer(message, &format!("{head}{other_v}")), Ok(signer));
+    // The compact form, and with something behind it.
+    assert!(recover_signer(message, &signature[..130]).is_err());
+    assert!(recover_signer(message, &format!("{signature}00")).is_err());
+}
+
+/// Whether the first line is a signature that names a wallet for what follows.
+pub fn names_a_wallet(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    text.split_once('\n').is_some_and(|(signature, message)| recover_signer(message, signature).is_ok())
 }
 
 /// A client message that is accepted means the same after it was written and read again; why another was refused

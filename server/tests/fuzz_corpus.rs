@@ -105,6 +105,11 @@ fn sign_in_messages_keep_what_they_promise() {
 }
 
 #[test]
+fn t_24_signatures_keep_what_they_promise() {
+    exercise("signature", properties::signature);
+}
+
+#[test]
 fn tokens_keep_what_they_promise() {
     exercise("token", properties::token);
 }
@@ -126,6 +131,8 @@ fn the_corpus_has_what_is_accepted_and_what_is_not() {
     assert_eq!(read.count(), 4);
     let read = texts("client_message").filter(|text| tidegate_protocol::ClientMessage::parse(text).is_ok());
     assert_eq!(read.count(), 7);
+    let named = corpus("signature").into_iter().filter(|bytes| properties::names_a_wallet(bytes));
+    assert_eq!(named.count(), 4);
     let (accepted, refused): (Vec<_>, Vec<_>) =
         texts("token").partition(|text| properties::is_accepted(text));
     assert!(!accepted.is_empty() && refused.len() >= 10, "{accepted:?}");
