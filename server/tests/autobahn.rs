@@ -13,7 +13,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tidegate_server::config::{Config, LimitsConfig};
 use tidegate_server::transport::{Front, Visitors};
-use tidegate_server::ws::connection::Faulty;
+use tidegate_server::ws::fault::Faulty;
 use tidegate_server::ws::guard::{Guard, Leash};
 use tidegate_server::ws::handshake::Handshake;
 use tidegate_server::ws::upgrade;

@@ -7,24 +7,21 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 use tidegate_protocol::{CloseCode, ErrorCode, Feed, ServerMessage};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{self, Bytes, Message, Utf8Bytes};
-use uuid::Uuid;
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
-use super::guard::{Leash, Tripped, UNAUTHENTICATED_MAX_BYTES};
-use super::permits::{Notice, NoticeSender, Permit};
-use super::pulse::Pulse;
-use super::session::{Action, ClientKind, Following, Session, Verified};
+use super::admission::Admission;
+use super::fault::Faulty;
+use super::permits::Notice;
+use super::session::{Action, Following, Session, Verified};
 use crate::app::App;
-use crate::auth::Peer;
 use crate::auth::wallet::masked;
 use crate::clock::wall_ms;
 use crate::hub::{Outbox, Position};
 use crate::metrics::Open;
 use crate::refusal::Refusal;
-use crate::transport::Visit;
 
 /// Signals that are written at once. In between a connection hears what else happens to it.
 const BATCH: usize = 8;
@@ -32,49 +29,6 @@ const BATCH: usize = 8;
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the last words of a connection may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
-
-/// What a connection holds of the gateway before and while it is authenticated; given back on drop.
-#[derive(Debug)]
-pub struct Admission {
-    pub(super) session_id: Uuid,
-    pub(super) kind: ClientKind,
-    pub(super) peer: Peer,
-    pub(super) only_user: Option<String>,
-    pub(super) permit: Option<Permit>,
-    pub(super) notices: NoticeSender,
-    pub(super) pulse: Arc<Pulse>,
-    /// What its network is charged until somebody signs in.
-    pub(super) visit: Option<Visit>,
-    pub(super) leash: Arc<Leash>,
-    inbox: mpsc::Receiver<Notice>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Admission {
-    /// A connection that holds a place on the node, and none of a user yet.
-    pub fn new(
-        session_id: Uuid,
-        kind: ClientKind,
-        peer: Peer,
-        only_user: Option<String>,
-        place: OwnedSemaphorePermit,
-    ) -> Self {
-        let (notices, inbox) = mpsc::channel(1);
-        Self {
-            session_id,
-            kind,
-            peer,
-            only_user,
-            permit: None,
-            notices,
-            pulse: Arc::default(),
-            visit: None,
-            leash: Arc::default(),
-            inbox,
-            _place: place,
-        }
-    }
-}
 
 /// A socket and its session.
 #[derive(Debug)]
@@ -116,30 +70,6 @@ enum Happened<E> {
 struct Ended;
 
 type Step = Result<(), Ended>;
-
-/// What is wrong with what came over a socket.
-pub trait Faulty {
-    /// The refusal to tell the peer; none if there is nobody left to tell.
-    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal>;
-}
-
-impl Faulty for tungstenite::Error {
-    fn refusal(&self, max_message_bytes: u32) -> Option<Refusal> {
-        match self {
-            Self::Capacity(_) => Some(Refusal::MessageTooLarge(max_message_bytes)),
-            Self::Utf8(_) => Some(Refusal::NotUtf8),
-            // There is nobody left.
-            Self::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
-            Self::Protocol(_) => Some(Refusal::BrokenFrame),
-            Self::Io(error) => Tripped::behind(error).map(|tripped| match tripped {
-                Tripped::Unauthenticated => Refusal::TooMuchUnauthenticated(UNAUTHENTICATED_MAX_BYTES),
-                Tripped::ControlFrames => Refusal::Flooding,
-                Tripped::Unfinished => Refusal::Unfinished,
-            }),
-            _ => None,
-        }
-    }
-}
 
 /// Serves a connection to its end, and gives the socket back. A panic ends this connection and no other.
 pub async fn attend<S, E>(app: Arc<App>, mut socket: S, admission: Admission, verdict: Option<Verified>) -> S
@@ -224,9 +154,7 @@ where
             Happened::Incoming(incoming) => return self.receive(incoming).await,
             Happened::Ready => return self.deliver().await,
             Happened::Deadline => self.session.handle_timeout(now_ms, wall_ms()),
-            Happened::Notice(Notice::Replaced) => self.session.handle_replaced(),
-            Happened::Notice(Notice::Evicted) => self.session.handle_evicted(),
-            Happened::Notice(Notice::Revoked) => self.session.handle_revoked(),
+            Happened::Notice(notice) => self.heed(notice),
             Happened::Probed => self.session.handle_probe(now_ms),
             Happened::Stopping => {
                 self.asked_to_leave = true;
@@ -373,9 +301,11 @@ where
         self.write([Message::Text(Utf8Bytes::from(message.to_json()))]).await
     }
 
-    /// Writes some messages with one flush. Nothing is lost by the deadline: the client resumes by `since`.
+    /// Writes some messages with one flush. Nothing is lost by the deadline: the client resumes by `since`. A peer that
+    /// takes nothing does not keep the gateway from ending its session meanwhile.
     async fn write(&mut self, messages: impl IntoIterator<Item = Message>) -> Step {
-        let (socket, pulse, mut took_some) = (&mut self.socket, &self.admission.pulse, false);
+        let Admission { pulse, inbox, .. } = &mut self.admission;
+        let (socket, mut took_some) = (&mut self.socket, false);
         let mut taken = || {
             took_some = true;
             pulse.beat();
@@ -386,7 +316,15 @@ where
             }
             room(socket.flush(), &mut taken).await
         };
-        match timeout(WRITE_DEADLINE, writing).await {
+        let written = tokio::select! {
+            biased;
+            written = timeout(WRITE_DEADLINE, writing) => written,
+            Some(notice) = inbox.recv() => {
+                let actions = self.heed(notice);
+                return Err(self.end(actions).await);
+            }
+        };
+        match written {
             Ok(Ok(())) => {
                 let now_ms = self.now_ms();
                 self.session.handle_sent(now_ms);
@@ -399,11 +337,25 @@ where
             Err(_) => {
                 self.app.metrics.slow_reader_closes.inc();
                 let actions = self.session.handle_too_slow();
-                match actions.into_iter().next() {
-                    Some(Action::Close(code, reason)) => Err(self.close(code, reason).await),
-                    _ => Err(Ended),
-                }
+                Err(self.end(actions).await)
             }
+        }
+    }
+
+    /// What the session does about a notice: all of them end it.
+    fn heed(&mut self, notice: Notice) -> Vec<Action> {
+        match notice {
+            Notice::Replaced => self.session.handle_replaced(),
+            Notice::Evicted => self.session.handle_evicted(),
+            Notice::Revoked => self.session.handle_revoked(),
+        }
+    }
+
+    /// Closes as the session says, where nothing else can be written any more.
+    async fn end(&mut self, actions: Vec<Action>) -> Ended {
+        match actions.into_iter().next() {
+            Some(Action::Close(code, reason)) => self.close(code, reason).await,
+            _ => Ended,
         }
     }
 

@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 use tidegate_protocol::{Pong, Strategy};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Sleep, sleep};
+use tokio_tungstenite::tungstenite;
+use uuid::Uuid;
 
 use super::*;
 use crate::auth::Identity;
 use crate::config::Config;
 use crate::testing::Wallet;
+use crate::ws::guard::Tripped;
+use crate::ws::session::ClientKind;
 
 /// Far in the future.
 const FIRST_SEQ: u64 = 8_000_000_000_000_000;
@@ -358,6 +362,58 @@ async fn t_21_a_revoked_session_is_closed_at_once_and_its_token_is_refused() {
     assert_eq!(other.hear().await["type"], "auth_error", "and it renews nothing");
     other.say(&json!({"type": "ping"}));
     assert_eq!(other.hear().await["type"], "pong");
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_21_a_revoked_session_that_reads_nothing_is_closed_at_once_as_well() {
+    let harness = Harness::new().await;
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = harness.app.tokens.mint(&wallet, &["user"], "sid", "jti", wall_ms()).token;
+    let family = harness.app.tokens.verify(&token, wall_ms()).unwrap().family;
+    let mut peer = harness.connect(None);
+    peer.say(&json!({"type": "authenticate", "token": token,
+        "subscriptions": [{"symbol": "BTCUSDT", "strategy": "momentum"}]}));
+    for kind in ["authenticated", "connected", "subscribed", "momentum_indicator"] {
+        assert_eq!(peer.hear().await["type"], kind);
+    }
+    peer.stalled.store(true, Ordering::Relaxed);
+    harness.publish(1);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    harness.app.revoke(&family);
+    peer.task.await.unwrap();
+    assert!(started.elapsed() <= CLOSE_DEADLINE, "{:?}", started.elapsed());
+    assert_eq!(harness.app.permits.census().connections, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn t_59_who_stops_reading_for_five_seconds_gets_what_is_latest_and_sees_what_is_missing() {
+    let harness = Harness::new().await;
+    let mut peer = harness.connect(Some("a"));
+    assert_eq!(peer.hear().await["type"], "connected");
+    peer.say(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "momentum"}));
+    assert_eq!(peer.hear().await["type"], "subscribed");
+    let _latest = peer.hear().await;
+    // What is written next takes five seconds, as with a reader that has stopped.
+    peer.pace_ms.store(5_000, Ordering::Relaxed);
+    for seq in 1..=500 {
+        harness.publish(seq);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    peer.pace_ms.store(0, Ordering::Relaxed);
+    let (mut seqs, mut told) = (vec![0], 0);
+    while *seqs.last().unwrap() < 500 {
+        let signal = peer.hear().await;
+        let (seq, prev) = (signal["id"].as_u64().unwrap(), signal["server_time"].as_str().unwrap());
+        let prev = prev.parse::<u64>().unwrap().saturating_sub(FIRST_SEQ);
+        let last = *seqs.last().unwrap();
+        assert!(seq > last && prev >= last, "{seq} after {last}, with {prev} before it");
+        told += u64::from(prev > last);
+        seqs.push(seq);
+    }
+    assert!(told > 0, "some gave way, and `prev` shows it: {seqs:?}");
+    assert!(seqs.len() < 100, "what is old gives way: {seqs:?}");
+    assert!(!peer.task.is_finished(), "five seconds are no reason to close");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,9 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio_tungstenite::accept_hdr_async;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request as Upgrade, Response};
+use uuid::Uuid;
 
 use super::*;
 use crate::config::Config;
+use crate::ws::session::ClientKind;
 
 /// Far in the future, so that nothing that the simulator has published comes after it.
 const FIRST_SEQ: u64 = 8_000_000_000_000_000;
