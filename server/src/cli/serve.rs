@@ -25,6 +25,8 @@ const OPS_LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8081);
 
 /// How long work that blocks a thread may take when everything else has ended.
 const RUNTIME_DEADLINE: Duration = Duration::from_millis(500);
+/// Symbols that the banner names; an exchange has hundreds.
+const SYMBOLS_SHOWN: usize = 10;
 
 /// Flags of `serve`. Each wins over the environment and the file.
 #[derive(Debug, Args)]
@@ -197,7 +199,6 @@ fn banner(
     file: Option<PathBuf>,
     addresses: &Addresses,
 ) {
-    let symbols: Vec<_> = gateway.symbols().iter().map(Symbol::as_str).collect();
     let strategies = Strategy::ALL.map(Strategy::as_str).join(", ");
     let configuration = file.map_or_else(|| "defaults".to_owned(), |file| file.display().to_string());
     let mut text = format!(
@@ -209,7 +210,7 @@ fn banner(
          {subscriptions} subscriptions per connection\n",
         version = env!("CARGO_PKG_VERSION"),
         market = gateway.market(),
-        symbols = symbols.join(", "),
+        symbols = some_of(gateway.symbols()),
         connections = limits.connections_per_user,
         messages = limits.messages_per_minute,
         subscriptions = limits.subscriptions_per_connection,
@@ -224,6 +225,15 @@ fn banner(
     text += &format!("websocket      ws{}ws\nopen           {pages}\n", pages.trim_start_matches("http"));
     // Nobody reads it when standard output is closed: that is no reason to stop.
     let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// As many as fit into a line.
+fn some_of(symbols: &[Symbol]) -> String {
+    let shown: Vec<_> = symbols.iter().take(SYMBOLS_SHOWN).map(Symbol::as_str).collect();
+    match symbols.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The first SIGTERM or Ctrl-C asks connections to leave, a second one ends the process at once. Signals count from the
@@ -266,6 +276,13 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn the_banner_names_the_first_of_many_symbols() {
+        let symbols: Vec<Symbol> = (0..500).map(|n| format!("S{n}USDT").parse().unwrap()).collect();
+        assert_eq!(some_of(&symbols[..2]), "S0USDT, S1USDT");
+        assert!(some_of(&symbols).ends_with("S9USDT and 490 more"), "{}", some_of(&symbols));
+    }
 
     #[test]
     fn a_thread_that_is_blocked_does_not_hold_up_the_end() {
