@@ -1,10 +1,11 @@
 // The real gateway on a free port, ten times faster than real time, and a wallet to sign in with.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { keccak_256 } from '@noble/hashes/sha3.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
@@ -17,6 +18,9 @@ if (!binary) console.warn('TIDEGATE_BIN is not set: tests against the real gatew
 
 /** The same in every run of one gateway, so that tokens outlive a restart. For tests only. */
 const SECRET = 'a secret that only this test knows, long enough for HS256';
+
+/** Whoever asks for the statistics. */
+const ADMIN = '0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf';
 
 export class Gateway {
   #process: ChildProcess | undefined;
@@ -80,6 +84,22 @@ export class Gateway {
     const signature = await provider.request({ method: 'personal_sign', params: [message, address] });
     const { token } = await this.#post('verify', { wallet_address: address, message, signature });
     return token as string;
+  }
+
+  /** A token made by the operator: `--sub`, `--ttl` and `--role` as `tidegate token mint` takes them. */
+  async mint(...flags: string[]): Promise<string> {
+    if (!binary) throw new Error('TIDEGATE_BIN is not set');
+    const env = { TIDEGATE_AUTH__JWT_SECRET: SECRET };
+    const { stdout } = await promisify(execFile)(binary, ['token', 'mint', ...flags], { cwd: tmpdir(), env });
+    return stdout.trim();
+  }
+
+  /** Connections that have signed in, as an administrator is told. */
+  async connections(): Promise<number> {
+    const token = await this.mint('--sub', ADMIN, '--role', 'admin');
+    const response = await fetch(`${this.http}/ws/stats`, { headers: { authorization: `Bearer ${token}` } });
+    const { stats } = (await response.json()) as { stats: { websocket_manager: { active_connections: number } } };
+    return stats.websocket_manager.active_connections;
   }
 
   async #post(what: string, body: unknown): Promise<Record<string, unknown>> {
