@@ -33,10 +33,16 @@ fn feed() -> Feed {
     Feed { symbol: "BTCUSDT".parse().unwrap(), strategy: Strategy::Scalp }
 }
 
-fn signal(seq: u64, prev: u64) -> ServerMessage {
+/// One that only some follow.
+fn other_feed() -> Feed {
+    Feed { symbol: "ETHUSDT".parse().unwrap(), strategy: Strategy::Scalp }
+}
+
+fn signal(feed: Feed, seq: u64, prev: u64) -> ServerMessage {
+    let symbol = feed.symbol;
     let text = format!(
-        r#"{{"type":"scalp_indicator","symbol":"BTCUSDT","strategy":"scalp","seq":{seq},"prev":{prev},"data":{{
-        "symbol":"BTCUSDT","timestamp":"2025-11-03T13:30:00Z","current_price":107500.00,"ema_1min":107525.00,
+        r#"{{"type":"scalp_indicator","symbol":"{symbol}","strategy":"scalp","seq":{seq},"prev":{prev},"data":{{
+        "symbol":"{symbol}","timestamp":"2025-11-03T13:30:00Z","current_price":107500.00,"ema_1min":107525.00,
         "side":"LONG","limit_price":107478.50,"tp_price":107661.25,"sl_price":107392.50,"tp_percent":0.15,
         "sl_percent":0.10,"confidence":"high","reasoning":"Price in bottom 30% of 5min range.",
         "expected_hold_minutes":2,"range_high_5min":107650.00,"range_low_5min":107450.00,
@@ -54,15 +60,39 @@ struct World {
     cuts: AtomicUsize,
     /// The far ends of transports of which the gateway was not told that they are cut.
     ghosts: Mutex<Vec<DuplexStream>>,
+    /// Tells the gateway that it stops.
+    stop: watch::Sender<bool>,
+    /// How long the next transports live, if that is not left to chance.
+    lives: Mutex<VecDeque<Life>>,
+    /// What each transport has carried, in the order of dialling.
+    carried: Mutex<Vec<Carried>>,
+}
+
+/// How long a transport lives: bytes to the client and bytes from it.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    down: u64,
+    up: u64,
+    /// Whether the gateway learns nothing of the cut.
+    ghost: bool,
+}
+
+/// Bytes to the client and bytes from it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Carried {
+    down: u64,
+    up: u64,
+}
+
+impl Life {
+    const FOREVER: Self = Self { down: u64::MAX, up: u64::MAX, ghost: false };
 }
 
 impl World {
     async fn new() -> Arc<Self> {
         let mut config = Config::default();
-        config.market.symbols = vec![feed().symbol];
-        // Kept as long as the world: a gateway without it would stop.
+        config.market.symbols = vec![feed().symbol, other_feed().symbol];
         let (stop, stopping) = watch::channel(false);
-        std::mem::forget(stop);
         let opened = crate::open_market(&config).await.unwrap();
         let (app, ..) = crate::build(config, opened, stopping).await.unwrap();
         Arc::new(Self {
@@ -71,6 +101,9 @@ impl World {
             cutting: AtomicUsize::new(1),
             cuts: AtomicUsize::new(0),
             ghosts: Mutex::default(),
+            stop,
+            lives: Mutex::default(),
+            carried: Mutex::default(),
         })
     }
 
@@ -82,6 +115,21 @@ impl World {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    fn some_life(&self) -> Life {
+        // One in four lives long enough to catch up with what was missed while the others did not.
+        let long = if self.random().is_multiple_of(4) { LONG_FACTOR } else { 1 };
+        Life {
+            down: self.random() % (BYTES_MAX * long),
+            up: u64::MAX,
+            // Of every other cut the gateway learns nothing.
+            ghost: self.random().is_multiple_of(2),
+        }
+    }
+
+    fn is_cutting(&self) -> bool {
+        self.cutting.load(Ordering::Relaxed) == 1
     }
 
     fn cuts(&self) -> usize {
@@ -115,19 +163,23 @@ impl Dial for Memory {
     fn dial(&self, _: &Request) -> impl Future<Output = io::Result<Fragile>> + Send + 'static {
         let (near, far) = tokio::io::duplex(16 * 1_024);
         tokio::spawn(Arc::clone(&self.0).serve(far));
-        // One in four lives long enough to catch up with what was missed while the others did not.
-        let long = if self.0.random().is_multiple_of(4) { LONG_FACTOR } else { 1 };
-        let left = self.0.random() % (BYTES_MAX * long);
-        let fragile = Fragile { near: Some(near), left, world: Arc::clone(&self.0) };
+        let life = self.0.lives.lock().unwrap().pop_front().unwrap_or_else(|| self.0.some_life());
+        let index = {
+            let mut carried = self.0.carried.lock().unwrap();
+            carried.push(Carried::default());
+            carried.len() - 1
+        };
+        let fragile = Fragile { near: Some(near), left: life, index, world: Arc::clone(&self.0) };
         async move { Ok(fragile) }
     }
 }
 
-/// A transport that is cut after some bytes to the client.
+/// A transport that is cut after some bytes.
 #[derive(Debug)]
 struct Fragile {
     near: Option<DuplexStream>,
-    left: u64,
+    left: Life,
+    index: usize,
     world: Arc<World>,
 }
 
@@ -141,8 +193,7 @@ impl Fragile {
     fn cut(&mut self) -> io::Error {
         if let Some(near) = self.near.take() {
             self.world.cuts.fetch_add(1, Ordering::Relaxed);
-            // Of every other cut the gateway learns nothing.
-            if self.world.random().is_multiple_of(2) {
+            if self.left.ghost {
                 self.world.ghosts.lock().unwrap().push(near);
             }
         }
@@ -150,7 +201,16 @@ impl Fragile {
     }
 
     fn is_due(&self) -> bool {
-        self.left == 0 && self.world.cutting.load(Ordering::Relaxed) == 1
+        (self.left.down == 0 || self.left.up == 0) && self.world.is_cutting()
+    }
+
+    /// What may pass before the cut, which then is within whatever frame is there.
+    fn room(&self, left: u64, wanted: usize) -> usize {
+        if self.world.is_cutting() { usize::try_from(left).unwrap_or(usize::MAX).min(wanted) } else { wanted }
+    }
+
+    fn carried(&self, count: impl FnOnce(&mut Carried)) {
+        count(&mut self.world.carried.lock().unwrap()[self.index]);
     }
 }
 
@@ -163,19 +223,15 @@ impl AsyncRead for Fragile {
         if self.near.is_none() || self.is_due() {
             return Poll::Ready(Err(self.cut()));
         }
-        // One piece up to the cut, which then is within whatever frame is there.
-        let room = if self.world.cutting.load(Ordering::Relaxed) == 1 {
-            usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.remaining())
-        } else {
-            buffer.remaining()
-        };
+        let room = self.room(self.left.down, buffer.remaining());
         let mut piece = buffer.take(room);
         let near = self.near.as_mut().expect("just checked");
         let polled = Pin::new(near).poll_read(context, &mut piece);
         let read = piece.filled().len();
         if polled.is_ready() {
             buffer.advance(read);
-            self.left = self.left.saturating_sub(read as u64);
+            self.left.down = self.left.down.saturating_sub(read as u64);
+            self.carried(|carried| carried.down += read as u64);
         }
         polled
     }
@@ -190,7 +246,14 @@ impl AsyncWrite for Fragile {
         if self.near.is_none() || self.is_due() {
             return Poll::Ready(Err(self.cut()));
         }
-        Pin::new(self.near.as_mut().expect("just checked")).poll_write(context, bytes)
+        let room = self.room(self.left.up, bytes.len());
+        let near = self.near.as_mut().expect("just checked");
+        let polled = Pin::new(near).poll_write(context, &bytes[..room]);
+        if let Poll::Ready(Ok(written)) = &polled {
+            self.left.up = self.left.up.saturating_sub(*written as u64);
+            self.carried(|carried| carried.up += *written as u64);
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -275,7 +338,7 @@ async fn cut(clients: usize, cuts: usize) {
     let mut published = FIRST_SEQ;
     let mut publish = |world: &World| {
         published += 1_000;
-        world.app.hub.publish(feed(), published, |prev| signal(published, prev));
+        world.app.hub.publish(feed(), published, |prev| signal(feed(), published, prev));
         published
     };
     publish(&world);
@@ -329,3 +392,6 @@ async fn t_66_five_hundred_random_cuts_leave_no_gap_and_no_duplicate() {
 async fn long_t_66_ten_thousand_random_cuts_leave_no_gap_and_no_duplicate() {
     cut(50, 10_000).await;
 }
+
+#[path = "step_tests.rs"]
+mod steps;
