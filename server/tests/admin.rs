@@ -9,7 +9,7 @@ use tidegate_server::config::Config;
 use crate::command_line::{Folder, tidegate};
 use crate::sessions::{refresh, signed_in};
 use crate::support::wallet::Wallet;
-use crate::support::{Gateway, V1, config, token_of};
+use crate::support::{Gateway, LATE, V1, config, token_of};
 
 const ADMIN: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
 /// What revocation promises on one gateway, and here also across two.
@@ -101,7 +101,7 @@ async fn t_21_an_administrator_ends_the_sessions_of_a_user_within_a_second() {
     for client in &mut clients {
         assert_eq!(client.closed().await, (4001, "Session revoked".into()));
     }
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < AT_ONCE + LATE, "{:?}", started.elapsed());
     for token in [&one["token"], &two["token"], &json!(by_hand)] {
         let path = format!("/ws?token={}", token.as_str().unwrap());
         assert_eq!(gateway.upgrade(&path, &[]).await.err().map(|refused| refused.0), Some(401));
@@ -222,7 +222,7 @@ async fn t_21_a_session_that_another_gateway_or_the_operator_ends_is_closed_here
             started
         };
         assert_eq!(client.closed().await, (4001, "Session revoked".into()), "{round}");
-        assert!(started.elapsed() < 2 * AT_ONCE, "{round}: {:?}", started.elapsed());
+        assert!(started.elapsed() < 2 * AT_ONCE + LATE, "{round}: {:?}", started.elapsed());
         assert_eq!(here.upgrade(&path, &[]).await.err().map(|refused| refused.0), Some(401));
     }
     let (code, text) = operator(&["roles", &address, "admin"]);

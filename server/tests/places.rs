@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::net::TcpListener;
 
+use crate::metrics::get as told;
 use crate::support::black_hole::BlackHole;
-use crate::support::{Client, Gateway, V1, WALLET, token};
+use crate::support::{Client, Gateway, LATE, V1, WALLET, config, token};
 
 #[tokio::test]
 async fn t_32_of_a_hundred_attempts_at_once_exactly_three_get_in() {
@@ -38,7 +40,9 @@ async fn t_32_of_a_hundred_attempts_at_once_exactly_three_get_in() {
 
 #[tokio::test]
 async fn t_38_three_black_holed_connections_lock_nobody_out() {
-    let gateway = Gateway::start().await;
+    let ops = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operators = ops.local_addr().unwrap();
+    let gateway = Gateway::observed(config(), ops).await;
     let hole = BlackHole::before(gateway.address).await;
     let path = format!("/ws?token={}", token(WALLET));
     let mut sessions = Vec::new();
@@ -55,12 +59,16 @@ async fn t_38_three_black_holed_connections_lock_nobody_out() {
     own.expect("authenticated").await;
     own.expect("connected").await;
     let takeover = started.elapsed();
-    assert!(takeover < Duration::from_secs(1), "{takeover:?}");
+    let metrics = told(operators, "/metrics").await;
+    assert!(metrics.contains("tidegate_takeovers_total{way=\"session\"} 1"), "without probing: {metrics}");
     let started = Instant::now();
     let (own, new) = (own.idle(), gateway.upgrade(&path, &[]).await);
     let probing = started.elapsed();
     assert!(new.is_ok(), "the oldest does not answer: {new:?}", new = new.err());
-    assert!(probing >= Duration::from_millis(1_900) && probing < Duration::from_secs(4), "{probing:?}");
+    assert!(
+        probing >= Duration::from_millis(1_900) && probing < Duration::from_secs(2) + LATE,
+        "{probing:?}"
+    );
     println!("figure: takeover by session {takeover:?}, by probing {probing:?}");
     assert!(!own.is_finished(), "who answers keeps the place");
     ghosts.iter().for_each(tokio::task::JoinHandle::abort);
@@ -69,14 +77,12 @@ async fn t_38_three_black_holed_connections_lock_nobody_out() {
 }
 
 #[tokio::test]
-async fn who_answers_keeps_the_place_and_the_fourth_is_told_soon() {
+async fn who_answers_keeps_the_place_and_the_fourth_is_told() {
     let gateway = Gateway::start().await;
     let held = [gateway.signed_in().await, gateway.signed_in().await, gateway.signed_in().await];
     let held = held.map(Client::idle);
-    let started = Instant::now();
     let refused = gateway.upgrade(&format!("/ws?token={}", token(WALLET)), &[]).await.err();
     assert_eq!(refused.map(|(status, _)| status), Some(429));
-    assert!(started.elapsed() < Duration::from_millis(1_900), "{:?}", started.elapsed());
     assert!(held.iter().all(|client| !client.is_finished()));
     gateway.stop().await;
 }

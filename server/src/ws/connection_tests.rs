@@ -387,6 +387,24 @@ async fn t_21_a_revoked_session_that_reads_nothing_is_closed_at_once_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn t_39_d_10_a_peer_that_answers_nothing_is_gone_after_sixty_seconds() {
+    let harness = Harness::new().await;
+    let wallet = Wallet::new(1).address().to_checksum(None);
+    let token = harness.app.tokens.mint(&wallet, &["user"], "sid", "jti", wall_ms()).token;
+    let mut peer = harness.connect(None);
+    peer.say(&json!({"type": "authenticate", "token": token}));
+    let started = Instant::now();
+    let mut pings = 0;
+    // What the gateway writes goes out, and nothing ever comes back: half of the connection is gone.
+    while let Some(message) = peer.from_server.recv().await {
+        pings += usize::from(matches!(message, Message::Ping(_)));
+    }
+    peer.task.await.unwrap();
+    assert_eq!((started.elapsed(), pings), (Duration::from_secs(60), 1), "asked once, then given up");
+    assert_eq!(harness.app.permits.census().connections, 0, "and its place is free");
+}
+
+#[tokio::test(start_paused = true)]
 async fn t_59_who_stops_reading_for_five_seconds_gets_what_is_latest_and_sees_what_is_missing() {
     let harness = Harness::new().await;
     let mut peer = harness.connect(Some("a"));

@@ -63,7 +63,8 @@ impl Stage {
         // Whoever is back follows what the session is to follow, and nothing else.
         self.world.ghosts.lock().unwrap().clear();
         let settled = timeout(PATIENCE, async {
-            while (self.world.app.hub.followers(feed()), self.world.app.hub.followers(other_feed())) != (1, 0) {
+            while (self.world.app.hub.followers(feed()), self.world.app.hub.followers(other_feed())) != (1, 0)
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
@@ -93,7 +94,11 @@ impl Reader {
             match update.unwrap_or_else(|_| panic!("{wanted} does not come after {:?}", self.last)) {
                 Some(Update::Signal(message)) => {
                     let (_, seq, prev) = message.position().expect("a signal");
-                    assert!(self.last.is_none_or(|last| prev == last && seq > last), "{seq}, {prev}: {:?}", self.last);
+                    assert!(
+                        self.last.is_none_or(|last| prev == last && seq > last),
+                        "{seq}, {prev}: {:?}",
+                        self.last
+                    );
                     self.last = Some(seq);
                 }
                 Some(Update::Status(_)) => {}

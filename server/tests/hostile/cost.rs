@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::support::measured::{Cost, Measured};
 use crate::support::raw::{End, Raw, frame, header, text};
-use crate::support::{OTHER_WALLET, WALLET, token};
+use crate::support::{LATE, OTHER_WALLET, WALLET, token};
 
 const MIB: i64 = 1 << 20;
 /// A measurement is over this long, so that a share of a core means something.
@@ -80,7 +80,10 @@ async fn t_44_t_45_d_2_d_3_a_flood_costs_less_than_a_mebibyte_and_two_percent_of
             // Before signing in, too much of anything but control frames is a message that is too large.
             let code = if path == "/ws" && !name.starts_with('p') { 1009 } else { code };
             assert_eq!((fate.code, fate.end), (Some(code), End::Closed), "{name} {path}");
-            assert!(fate.code.is_some() && fate.closed_after < Duration::from_secs(2), "{name} {path}");
+            assert!(
+                fate.code.is_some() && fate.closed_after < Duration::from_secs(2) + LATE,
+                "{name} {path}"
+            );
             assert!(fate.cost.memory < MIB, "{name} {path}: {}", fate.cost);
             assert!(fate.cost.share() < 0.02, "{name} {path}: {}", fate.cost);
         }
@@ -102,7 +105,7 @@ async fn t_45_d_3_a_message_of_empty_fragments_is_cut_off_when_it_should_have_en
     let ((lived, code, end), cost) = gateway.cost(attack).await;
     println!("empty fragments: {code:?} after {lived:?}, {cost}");
     assert_eq!((code, end), (Some(1013), End::Closed));
-    assert!((9_900..13_000).contains(&lived.as_millis()), "{lived:?}");
+    assert!(lived >= Duration::from_millis(9_900) && lived < Duration::from_secs(11) + LATE, "{lived:?}");
     assert!(cost.memory < MIB && cost.share() < 0.02, "{cost}");
 }
 
@@ -146,7 +149,7 @@ async fn t_43_d_4_a_hundred_claims_of_sixteen_mebibytes_take_less_than_twenty() 
         });
         for (code, lived) in join_all(held).await {
             assert_eq!(code, Some(1008));
-            assert!(lived < Duration::from_secs(6), "{lived:?}");
+            assert!(lived < Duration::from_secs(6) + LATE, "{lived:?}");
         }
     };
     let ((), cost) = gateway.cost(attack).await;
@@ -168,7 +171,7 @@ async fn p_4_an_unauthenticated_connection_lives_five_seconds_and_holds_little()
     let (fates, cost) = gateway.cost(attack).await;
     for (code, lived) in fates {
         assert_eq!(code, Some(1008));
-        assert!((4_900..6_500).contains(&lived.as_millis()), "{lived:?}");
+        assert!(lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(6) + LATE, "{lived:?}");
     }
     let each = cost.memory / 200;
     println!("200 unauthenticated connections: {each} bytes each, {cost}");
@@ -200,36 +203,50 @@ async fn t_60_without_file_descriptors_it_goes_on_serving_and_does_not_spin() {
 }
 
 #[tokio::test]
-async fn d_9_t_59_a_reader_that_stalls_is_cut_off_with_1013_and_can_read_why() {
+async fn d_9_t_58_readers_that_stall_are_cut_off_with_1013_and_can_read_why() {
     let gateway = Measured::start(&[("market.speed", "3000"), ("limits.connections_per_user", "100")]);
     let subscribe = text(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "scalp"}).to_string());
-    let stalled = (0..20).map(async |_| {
+    let mut fast = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
+    fast.send(&subscribe).await;
+    let files = gateway.files();
+    let mut stalled = Vec::new();
+    for _ in 0..20 {
         let mut raw = Raw::narrow(gateway.address).await;
         raw.upgrade(&signed_in(WALLET)).await;
         raw.send(&subscribe).await;
-        let started = std::time::Instant::now();
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        // Long after it was cut off: what was said then has waited in the kernel.
-        let read = (raw.close_code().await, raw.end().await);
-        (read, started.elapsed())
-    });
-    let mut fast = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
-    fast.send(&subscribe).await;
+        stalled.push(raw);
+    }
+    let started = std::time::Instant::now();
+    let all_cut = async {
+        while gateway.files() > files {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(started.elapsed() < Duration::from_secs(20) + LATE, "{} files", gateway.files());
+        }
+        started.elapsed()
+    };
+    let mut signals = 0;
     let reading = async {
-        let mut signals = 0;
-        let started = std::time::Instant::now();
-        while started.elapsed() < Duration::from_secs(15) {
+        loop {
             fast.frame().await.expect("a fast reader is not touched");
             signals += 1;
         }
-        signals
     };
-    let ((fates, signals), cost) = gateway.cost(async { tokio::join!(join_all(stalled), reading) }).await;
-    println!("20 readers that stall: {cost}; the fast one got {signals} signals");
-    for (fate, waited) in fates {
-        assert_eq!(fate, (Some(1013), End::Closed));
-        assert!(waited < Duration::from_secs(22), "nothing more came after the close: {waited:?}");
-    }
-    assert!(signals > 500, "{signals}");
+    let attack = async {
+        tokio::select! {
+            cut = all_cut => cut,
+            () = reading => unreachable!("it reads on"),
+        }
+    };
+    let (cut, cost) = gateway.cost(attack).await;
+    println!(
+        "figure: 20 readers that stall are gone after {cut:?}: {cost}; the fast one got {signals} signals"
+    );
+    assert!(cut >= Duration::from_secs(10), "{cut:?}");
+    assert!(signals > 100, "{signals}");
     assert!(cost.memory < 20 * MIB, "{cost}");
+    // Only now do they look: what was said to them has waited in the kernel.
+    let fates = stalled.iter_mut().map(async |raw| (raw.close_code().await, raw.end().await));
+    for fate in join_all(fates).await {
+        assert_eq!(fate, (Some(1013), End::Closed));
+    }
 }
