@@ -4,8 +4,10 @@
 //! come back find the chain that they know, whatever the computing knew less of. Only what was published after the
 //! last snapshot is computed anew.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use crate::config::{HistoryConfig, MarketConfig};
 use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::market::Choice;
-use crate::snapshot::{Snapshot, Unusable, set_aside};
+use crate::snapshot::{Snapshot, Unusable, set_aside, with_ending};
 
 /// How far a snapshot may be ahead of the market's clock: clocks are set, but not by much.
 const AHEAD_MAX_MS: u64 = 60_000;
@@ -28,6 +30,9 @@ pub(crate) struct Keeper {
     market: String,
     hub: Arc<Hub>,
     every: Duration,
+    /// Held as long as this gateway runs: another one would write the same file. None where the disk takes nothing,
+    /// which the first save says.
+    _lock: Option<File>,
     /// How much had been published when it was saved last.
     saved: Mutex<u64>,
 }
@@ -37,7 +42,7 @@ impl Keeper {
     /// file is configured, or the market is a replay, whose time begins anew with each start. Blocks.
     ///
     /// # Errors
-    /// A file that can be neither read nor moved.
+    /// A file that can be neither read nor moved, or that another gateway keeps.
     pub(crate) fn open(
         history: &HistoryConfig,
         market: &MarketConfig,
@@ -49,16 +54,18 @@ impl Keeper {
             return Ok(None);
         }
         let every = Duration::from_secs(history.save_seconds.into());
-        let keeper =
-            Self { path: history.file.clone(), market, hub: Arc::clone(hub), every, saved: Mutex::new(0) };
-        keeper.restore(now_ms).map_err(|error| {
-            Failure::environment(
-                "TG-HIS-001",
-                format!("the history cannot be read or moved: {error}"),
-                "give the gateway a folder that it may write to, with history.file, or leave it empty",
-            )
-            .at(keeper.path.display().to_string())
-        })?;
+        let path = history.file.clone();
+        let unusable = |error: &io::Error| unusable(&path, error);
+        let lock = lock(&path).map_err(|error| unusable(&error))?;
+        let keeper = Self {
+            path: path.clone(),
+            market,
+            hub: Arc::clone(hub),
+            every,
+            _lock: lock,
+            saved: Mutex::new(0),
+        };
+        keeper.restore(now_ms).map_err(|error| unusable(&error))?;
         Ok(Some(keeper))
     }
 
@@ -150,6 +157,33 @@ impl Keeper {
         }
         tracing::info!(feeds, "the history goes on from where it was saved");
     }
+}
+
+/// Keeps other gateways away from the file for as long as the answer is held. The lock is on a file beside it, because
+/// the file itself is replaced with every save; it ends with the process, however that ends.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let beside = with_ending(path, "lock");
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(beside);
+    let Ok(file) = opened else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    let (what, fix) = match error.kind() {
+        io::ErrorKind::ResourceBusy => (
+            "another gateway keeps its history in this file".to_owned(),
+            "stop that one, or give each gateway a file of its own with history.file",
+        ),
+        _ => (
+            format!("the history cannot be read or moved: {error}"),
+            "give the gateway a folder that it may write to, with history.file, or leave it empty",
+        ),
+    };
+    Failure::environment("TG-HIS-001", what, fix).at(path.display().to_string())
 }
 
 /// What a market's signals are computed from; none for a replay, whose time begins anew with each start.

@@ -32,6 +32,7 @@ impl World {
         let entries = fs::read_dir(&self.folder).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name != "history.lock");
         names.sort_unstable();
         names
     }
@@ -93,6 +94,7 @@ async fn a_longer_absence_than_the_market_can_tell_of_is_a_hole_and_is_told() {
     let (hub, keeper) = world.start(0);
     publish(&hub, 10, "live");
     keeper.save().await.unwrap();
+    drop(keeper);
     let (hub, _) = world.start(1_000);
     hub.begin_after(feed(), 500);
     publish(&hub, 530, "computed");
@@ -125,6 +127,7 @@ async fn the_history_of_another_market_or_of_the_future_is_not_taken_up() {
     let (hub, keeper) = world.start(0);
     publish(&hub, 100_000, "live");
     keeper.save().await.unwrap();
+    drop(keeper);
     let (hub, _) = world.start(30_000);
     assert_eq!(resumed(&hub, 0).1, [] as [String; 0], "the clock says that this is yet to come");
     world.market.source = "sim:2".into();
@@ -147,6 +150,18 @@ async fn a_disk_that_takes_nothing_is_survived() {
     assert!(keeper.save().await.is_err());
     fs::create_dir(world.folder.join("no such folder")).unwrap();
     keeper.save().await.unwrap();
+    drop(keeper);
     let (hub, _) = world.start(20);
     assert_eq!(resumed(&hub, 10), (true, vec![]));
+}
+
+#[tokio::test]
+async fn a_second_gateway_does_not_write_into_the_history_of_the_first() {
+    let world = World::new();
+    let (hub, first) = world.start(0);
+    let refused = Keeper::open(&world.history, &world.market, &hub, 0).expect_err("somebody keeps it");
+    let said = refused.to_string();
+    assert!(said.contains("TG-HIS-001") && said.contains("another gateway"), "{said}");
+    drop(first);
+    world.start(0);
 }

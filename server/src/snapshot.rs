@@ -117,7 +117,8 @@ pub(crate) fn set_aside(path: &Path, kind: &str) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
+/// The same path, with more at its end.
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".");
     name.push(ending);

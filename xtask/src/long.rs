@@ -13,7 +13,7 @@ type Step = (&'static str, fn() -> Result<Outcome>);
 
 /// The steps, in the order in which they run. A new one is a new line here.
 const STEPS: &[Step] = &[
-    ("clippy without optional features", without_features),
+    ("clippy without optional features, and without any", without_features),
     ("browser SDK: webpack 5, Vite 6 and Next 16", sdk::bundlers),
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
     ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
@@ -59,9 +59,11 @@ fn long_tests() -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// What is built by default: the ordinary steps build everything.
+/// What is built by default, and the gateway without TLS of its own: the ordinary steps build everything.
 fn without_features() -> Result<Outcome> {
     shell::run(cargo(["clippy", "--all-targets"]).args(NOT_NATIVE).args(NO_WARNINGS))?;
+    let bare = ["clippy", "--all-targets", "--package", "tidegate-server", "--no-default-features"];
+    shell::run(cargo(bare).args(NO_WARNINGS))?;
     Ok(Outcome::Done)
 }
 
