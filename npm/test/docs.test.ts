@@ -35,12 +35,12 @@ test.each(WITH_CODE)('the code in %s compiles against the package', async (docum
   } finally {
     await rm(folder, { recursive: true });
   }
-}, 60_000);
+});
 
 test('the API reference says what the types say', async () => {
   const written = await readFile(join(root, 'docs/api.md'), 'utf8');
   expect(reference(), 'docs/api.md is old: npm run api').toBe(written);
-}, 60_000);
+});
 
 test('every link between documents leads to a file, and to a heading of it', async () => {
   const documents = await documentsBelow('');
@@ -52,7 +52,7 @@ test('every link between documents leads to a file, and to a heading of it', asy
     }
   }
   expect(broken).toEqual([]);
-}, 60_000);
+});
 
 /** As a new project of Vite has it. */
 const compilerOptions = {

@@ -182,9 +182,12 @@ function connected(id: number, session: number, expiresInMs: number): unknown {
   };
 }
 
+/** As long as a slow machine takes. */
+const PATIENCE_MS = 30_000;
+
 /** Waits until something holds; for what has no event of its own. */
 export async function until(holds: () => boolean, what = String(holds)): Promise<void> {
-  for (let waited = 0; waited < 5_000; waited += 5) {
+  for (const began = performance.now(); performance.now() - began < PATIENCE_MS; ) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

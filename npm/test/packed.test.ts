@@ -15,7 +15,7 @@ let tarball: Tarball;
 
 beforeAll(async () => {
   tarball = await Tarball.pack();
-}, 60_000);
+});
 
 afterAll(() => tarball?.remove());
 
@@ -49,7 +49,7 @@ describe('the tarball', () => {
   test('is what publint expects of a package', async () => {
     const { messages, pkg } = await publint({ pkgDir: packageFolder, strict: true });
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
-  }, 60_000);
+  });
 
   test('has types that every resolution finds', async () => {
     const attw = join(packageFolder, 'node_modules/@arethetypeswrong/cli/dist/index.js');
@@ -65,7 +65,7 @@ describe.skipIf(!binary)('an application gets live signals', () => {
 
   beforeAll(async () => {
     stage = await Stage.set();
-  }, 60_000);
+  });
 
   afterAll(() => stage?.strike());
 

@@ -11,7 +11,7 @@ describe.skipIf(!binary)('a plain WebSocket client', () => {
 
   beforeAll(async () => {
     gateway = await Gateway.start();
-  }, 30_000);
+  });
 
   afterAll(() => gateway.kill());
 
@@ -35,7 +35,7 @@ describe.skipIf(!binary)('a plain WebSocket client', () => {
       expect(signal.data).toMatchObject({ symbol: 'BTCUSDT', tp_percent: 0.15, sl_percent: 0.1 });
     }
     client.close();
-  }, 30_000);
+  });
 
   test('with its token in the first message is authenticated, lists, pings and unsubscribes', async () => {
     const client = await Plain.open(gateway.url);
@@ -52,7 +52,7 @@ describe.skipIf(!binary)('a plain WebSocket client', () => {
     client.send({ type: 'unsubscribe', id: 5, symbol: 'ETHUSDT' });
     expect((await client.next('unsubscribed')).payload).toMatchObject({ subscribed: [] });
     client.close();
-  }, 30_000);
+  });
 
   test('with a wrong token is refused with 401 before the upgrade', async () => {
     await expect(Plain.open(`${gateway.url}?token=wrong`)).rejects.toThrow('401 Invalid authentication token');

@@ -73,7 +73,7 @@ describe.skipIf(!executablePath)('React in a browser', () => {
     // Twice: what a hot reload leaves is a second copy of everything.
     for (const path of ['/app.js', '/app-again.js']) site.instead.set(path, text);
     browser = await launch();
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     gateway = await FakeGateway.start();
@@ -97,7 +97,7 @@ describe.skipIf(!executablePath)('React in a browser', () => {
   }
 
   const cards = () => page.evaluate('cards()');
-  const all = (text: string) => expect.poll(cards, { timeout: 10_000 }).toEqual(Array(8).fill(text));
+  const all = (text: string) => expect.poll(cards).toEqual(Array(8).fill(text));
 
   test('Strict Mode: one socket, one subscribe, no unsubscribe, for eight components on one feed', async () => {
     await show();
@@ -108,7 +108,7 @@ describe.skipIf(!executablePath)('React in a browser', () => {
     expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
     expect(gateway.count('unsubscribe')).toBe(0);
     expect(site.problems).toEqual([]);
-  }, 60_000);
+  });
 
   test('a hot reload keeps the connection and the subscription', async () => {
     await show();
@@ -120,7 +120,7 @@ describe.skipIf(!executablePath)('React in a browser', () => {
     expect(gateway.connections).toBe(1);
     expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
     expect(gateway.count('unsubscribe')).toBe(0);
-  }, 60_000);
+  });
 
   test('concurrent rendering never shows two states of one feed at once', async () => {
     await show();
@@ -135,12 +135,12 @@ describe.skipIf(!executablePath)('React in a browser', () => {
     await all('live 25');
     expect(await page.evaluate('torn')).toEqual([]);
     expect(gateway.asked).toEqual(['scalp/BTCUSDT']);
-  }, 60_000);
+  });
 
   test('a page that goes takes its connection with it', async () => {
     await show();
     await all('live –');
     await page.evaluate('hide()');
     await until(() => gateway.open === 0);
-  }, 60_000);
+  });
 });

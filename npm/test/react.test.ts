@@ -67,9 +67,12 @@ function provider(changed: Partial<TidegateProviderProps>, ...children: Function
   return createElement(TidegateProvider, { ...props, ...changed }, page);
 }
 
+/** As long as a slow machine takes. */
+const PATIENCE_MS = 30_000;
+
 /** Waits, letting React draw, until something holds. */
 async function eventually(holds: () => boolean, what = String(holds)): Promise<void> {
-  for (let waited = 0; waited < 5_000; waited += 10) {
+  for (const began = performance.now(); performance.now() - began < PATIENCE_MS; ) {
     if (holds()) return;
     await act(() => new Promise((resolve) => setTimeout(resolve, 10)));
   }
@@ -127,10 +130,17 @@ describe('useSignal', () => {
   test('draws a burst at most once per frame', async () => {
     await act(() => root.render(provider({}, Card)));
     await eventually(() => drawn.signal?.status === 'live');
+    let frames = 0;
+    const count = () => {
+      frames += 1;
+      frame = requestAnimationFrame(count);
+    };
+    let frame = requestAnimationFrame(count);
     const before = drawn.renders;
     for (let seq = 1; seq <= 200; seq += 1) gateway.signal(seq, seq - 1);
     await eventually(() => drawn.signal?.signal?.seq === 200);
-    expect(drawn.renders - before).toBeLessThan(40);
+    cancelAnimationFrame(frame);
+    expect(drawn.renders - before).toBeLessThanOrEqual(frames + 1);
   });
 
   test('counts down to the next signal', async () => {
@@ -144,7 +154,7 @@ describe('useSignal', () => {
     gateway.signal(1, 0);
     await eventually(() => nextInMs !== null);
     const first = Number(nextInMs);
-    expect(first).toBeGreaterThan(28_000);
+    expect(first).toBeGreaterThan(10_000);
     await eventually(() => Number(nextInMs) < first - 900);
   });
 
@@ -329,10 +339,10 @@ describe('the provider', () => {
   test('closes the connection a moment after the last one has left', async () => {
     await act(() => root.render(provider({}, Status)));
     await eventually(() => drawn.connection?.state === 'live');
+    const left = performance.now();
     await act(() => root.render(null));
-    await settle();
-    expect(gateway.open).toBe(1);
     await eventually(() => gateway.open === 0);
+    expect(performance.now() - left).toBeGreaterThan(500);
   });
 
   test('that is taken away and brought back keeps its connection', async () => {

@@ -3,14 +3,11 @@
 
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { executablePath, launch, Site } from './browser.js';
+import { executablePath, launch, Site, TIMED } from './browser.js';
 import { binary, Gateway } from './gateway.js';
 
 /** The user of all tabs. */
 const USER = '0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF';
-/** Longer than a slow machine takes for a few signals, which come every three seconds. */
-const PATIENCE = { timeout: 40_000, interval: 100 };
-
 interface Signal {
   seq: number;
   prev: number;
@@ -28,7 +25,7 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     gateway = await Gateway.start({ CORS_ORIGIN: site.url.slice(0, -1) });
     site.gateway = gateway.url;
     browser = await launch();
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     ttl = '15m';
@@ -36,7 +33,7 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     await context.exposeFunction('mint', () => gateway.mint('--sub', USER, '--ttl', ttl));
     return async () => {
       await context.close();
-      await expect.poll(() => gateway.connections(), PATIENCE).toBe(0);
+      await expect.poll(() => gateway.connections()).toBe(0);
     };
   });
 
@@ -52,13 +49,16 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     for (let index = 0; index < count; index += 1) {
       const page = await site.open(context);
       await page.evaluate(follow(gateway.url));
-      await expect.poll(() => page.evaluate('client.status'), PATIENCE).toBe('live');
+      await expect.poll(() => page.evaluate('client.status')).toBe('live');
       pages.push(page);
     }
     return pages;
   }
 
-  test('eight of them have one connection, and when the leader is killed nobody misses a signal', async () => {
+  test('eight of them have one connection, and when the leader is killed nobody misses a signal', {
+    ...TIMED,
+    timeout: 180_000,
+  }, async () => {
     const [leader, ...others] = (await tabs(8)) as [Page, ...Page[]];
     await hear([leader, ...others], 2);
     expect(await gateway.connections()).toBe(1);
@@ -66,7 +66,7 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
 
     const began = performance.now();
     await leader.goto('chrome://crash').catch(() => {});
-    await expect.poll(() => leads(others), { ...PATIENCE, interval: 20 }).toBe(1);
+    await expect.poll(() => leads(others), { interval: 20 }).toBe(1);
     const ms = Math.round(performance.now() - began);
     console.log(`leader killed: another tab was live after ${ms} ms (gate 4000)`);
     expect(ms).toBeLessThan(4_000);
@@ -74,12 +74,12 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     await hear(others, 2);
     expect(await gateway.connections()).toBe(1);
     expect(site.problems).toEqual([]);
-  }, 180_000);
+  });
 
   test('a token that ends while signals come is replaced without a reconnect', async () => {
     ttl = '20s';
     const pages = (await tabs(2)) as [Page, Page];
-    await expect.poll(() => asked(pages[0]), PATIENCE).toBeGreaterThan(2);
+    await expect.poll(() => asked(pages[0])).toBeGreaterThan(2);
     await hear(pages, 2);
     expect(await Promise.all(pages.map((page) => page.evaluate('closes')))).toEqual([[], []]);
     expect(await asked(pages[1])).toBe(0);
@@ -91,7 +91,7 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
 async function hear(pages: Page[], more: number): Promise<void> {
   const wait = async (page: Page) => {
     const before = (await heard(page)).length;
-    await expect.poll(async () => (await heard(page)).length, PATIENCE).toBeGreaterThanOrEqual(before + more);
+    await expect.poll(async () => (await heard(page)).length).toBeGreaterThanOrEqual(before + more);
     const signals = await heard(page);
     expect(signals.slice(1).map(({ prev }) => prev)).toEqual(signals.slice(0, -1).map(({ seq }) => seq));
     expect(await page.evaluate('gaps')).toEqual([]);

@@ -3,7 +3,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { ClientOptions } from '../src/index.js';
-import { executablePath, launch, RawPage, Site } from './browser.js';
+import { executablePath, launch, RawPage, Site, TIMED } from './browser.js';
 import { FakeGateway, until } from './fake-gateway.js';
 
 describe.skipIf(!executablePath)('tabs', () => {
@@ -15,7 +15,7 @@ describe.skipIf(!executablePath)('tabs', () => {
   beforeAll(async () => {
     site = await Site.start();
     browser = await launch();
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     gateway = await FakeGateway.start();
@@ -68,27 +68,23 @@ describe.skipIf(!executablePath)('tabs', () => {
     expect(tokens).toEqual([1, 0, 0, 0, 0, 0, 0, 0]);
     expect(await Promise.all(pages.map(role))).toEqual(['leader', ...Array(7).fill('follower')]);
     expect(site.problems).toEqual([]);
-  }, 60_000);
+  });
 
   test.each<[string, number, (page: Page) => Promise<unknown>]>([
     ['closed', 1_000, (page) => page.close()],
     ['killed', 4_000, (page) => page.goto('chrome://crash').catch(() => {})],
-  ])(
-    'go on without a gap when the leader is %s',
-    async (how, gateMs, end) => {
-      const [leader, ...others] = await tabs(3);
-      gateway.next();
-      await whole(others, gateway);
-      const ms = await takeover(gateway, () => end(leader));
-      console.log(`leader ${how}: another tab was connected after ${ms} ms (gate ${gateMs})`);
-      expect(ms).toBeLessThan(gateMs);
-      await whole(others, gateway);
-      expect(gateway.open).toBe(1);
-    },
-    60_000,
-  );
+  ])('go on without a gap when the leader is %s', TIMED, async (how, gateMs, end) => {
+    const [leader, ...others] = await tabs(3);
+    gateway.next();
+    await whole(others, gateway);
+    const ms = await takeover(gateway, () => end(leader));
+    console.log(`leader ${how}: another tab was connected after ${ms} ms (gate ${gateMs})`);
+    expect(ms).toBeLessThan(gateMs);
+    await whole(others, gateway);
+    await until(() => gateway.open === 1);
+  });
 
-  test('go on at once when the leader is frozen, and it follows when it is back', async () => {
+  test('go on at once when the leader is frozen, and it follows when it is back', TIMED, async () => {
     const raw = await RawPage.context(browser);
     const pages: RawPage[] = [];
     for (let index = 0; index < 3; index += 1) {
@@ -110,9 +106,9 @@ describe.skipIf(!executablePath)('tabs', () => {
     await whole(pages, gateway);
     expect(gateway.connections).toBe(2);
     await Promise.all(pages.map((page) => page.close()));
-  }, 60_000);
+  });
 
-  test('go on within four seconds when the leader hangs, and it follows when it is back', async () => {
+  test('go on within four seconds when the leader hangs, and it follows when it is back', TIMED, async () => {
     const [leader, ...others] = await tabs(3);
     gateway.next();
     await whole(others, gateway);
@@ -122,11 +118,11 @@ describe.skipIf(!executablePath)('tabs', () => {
     console.log(`leader hung: another tab was connected after ${ms} ms (gate 4000)`);
     expect(ms).toBeLessThan(4_000);
     await whole(others, gateway);
-    await expect.poll(() => role(leader), { timeout: 15_000 }).toBe('follower');
+    await expect.poll(() => role(leader)).toBe('follower');
     await until(() => gateway.open === 1);
     gateway.next();
     await whole([leader, ...others], gateway);
-  }, 60_000);
+  });
 
   test('share a token that is renewed in the stream: no reconnect, and nobody else asks for one', async () => {
     gateway.expiresInMs = 4_000;
@@ -138,7 +134,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     const tokens = (await Promise.all(pages.map((page) => page.evaluate('tokens()')))) as number[];
     expect(tokens[0]).toBeGreaterThan(1);
     expect(tokens.slice(1)).toEqual([0, 0]);
-  }, 60_000);
+  });
 
   test('are known by what their tokens say where nobody says who the user is', async () => {
     const open = async (sub: string) => {
@@ -151,7 +147,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     const pages = [await open('alice'), await open('alice'), await open('bob')];
     expect(await Promise.all(pages.map(role))).toEqual(['leader', 'follower', 'leader']);
     expect(gateway.open).toBe(2);
-  }, 60_000);
+  });
 
   test('of different users, of other versions, or that must not share have connections of their own', async () => {
     const pages = [await tab({ identity: 'alice' }), await tab({ identity: 'bob' })];
@@ -166,14 +162,14 @@ describe.skipIf(!executablePath)('tabs', () => {
     expect(gateway.open).toBe(4);
     gateway.next();
     await whole(pages, gateway);
-  }, 60_000);
+  });
 
   test('have connections of their own where there are no locks', async () => {
     await context.addInitScript('Object.defineProperty(Navigator.prototype, "locks", { value: undefined })');
     const pages = await tabs(2);
     expect(await Promise.all(pages.map(role))).toEqual(['alone', 'alone']);
     expect(gateway.open).toBe(2);
-  }, 60_000);
+  });
 
   test('sign in with a wallet once, and use each refresh token once, although all ask at the same time', async () => {
     const pages = await Promise.all([1, 2, 3, 4].map(() => site.open(context)));
@@ -181,7 +177,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     await Promise.all(pages.map((page) => page.evaluate('all(3)')));
     const [counts] = await Promise.all(pages.slice(0, 1).map((page) => page.evaluate('counts()')));
     expect(counts).toEqual({ signed: 1, refreshed: 11, reused: 0 });
-  }, 60_000);
+  });
 
   test('are given a feed only as long as one of them wants it', async () => {
     const [, second] = await tabs(2);
@@ -190,7 +186,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     await second?.evaluate('stop()');
     await until(() => gateway.count('unsubscribe') === 1);
     expect(gateway.connections).toBe(1);
-  }, 60_000);
+  });
 
   test('begin with the latest signal of a feed that another wanted first, whoever leads', async () => {
     const [leader, next, third] = await tabs(3);
@@ -208,7 +204,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     await expect.poll(() => next?.evaluate('eth')).toEqual([5]);
     gateway.signal(6, 5, 'ETHUSDT');
     for (const page of [next, third]) await expect.poll(() => page?.evaluate('eth')).toEqual([5, 6]);
-  }, 60_000);
+  });
 
   test('are offline together, and online again together', async () => {
     const pages = await tabs(2);
@@ -219,7 +215,7 @@ describe.skipIf(!executablePath)('tabs', () => {
     await context.setOffline(false);
     await whole(pages, gateway);
     expect(gateway.open).toBe(1);
-  }, 60_000);
+  });
 });
 
 describe.skipIf(!executablePath)('a page', () => {
@@ -231,7 +227,7 @@ describe.skipIf(!executablePath)('a page', () => {
   beforeAll(async () => {
     site = await Site.start();
     browser = await launch();
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     gateway = await FakeGateway.start();
@@ -267,7 +263,7 @@ describe.skipIf(!executablePath)('a page', () => {
     await expect.poll(() => page.evaluate('persisted'), { message: 'it came from the cache' }).toBe(true);
     await whole([page], gateway);
     expect(gateway.connections).toBe(2);
-  }, 60_000);
+  });
 
   test('that slept while the lid was closed goes on without a gap', async () => {
     const raw = await RawPage.open(await RawPage.context(browser), site);
@@ -283,9 +279,9 @@ describe.skipIf(!executablePath)('a page', () => {
     await whole([raw], gateway);
     expect(gateway.open).toBe(1);
     await raw.close();
-  }, 60_000);
+  });
 
-  test('an open but dead socket is replaced within 3.5 seconds of becoming visible', async () => {
+  test('an open but dead socket is replaced within 3.5 seconds of becoming visible', TIMED, async () => {
     await connect();
     gateway.deaf = true;
     // A gateway that was heard within the last second is not asked.
@@ -294,7 +290,7 @@ describe.skipIf(!executablePath)('a page', () => {
     await page.evaluate('document.dispatchEvent(new Event("visibilitychange"))');
     await until(() => gateway.connections === 2);
     expect(performance.now() - began).toBeLessThan(3_900);
-  }, 60_000);
+  });
 
   test('whose user has disconnected stays closed when it becomes visible', async () => {
     await connect();
@@ -307,7 +303,7 @@ describe.skipIf(!executablePath)('a page', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(gateway.connections).toBe(1);
     expect(await page.evaluate('client.status')).toBe('idle');
-  }, 60_000);
+  });
 });
 
 /** What tells how it went: in a page of Playwright's, or in one that is not. */
@@ -369,12 +365,12 @@ const signIn = `{
 
 const role = (page: Scripted) => page.evaluate('client.connection.tab');
 const live = (page: Scripted) =>
-  expect.poll(() => page.evaluate('client.feed("scalp", "BTCUSDT").status'), { timeout: 5_000 }).toBe('live');
+  expect.poll(() => page.evaluate('client.feed("scalp", "BTCUSDT").status')).toBe('live');
 
 /** Everything that was published since the pages were opened is there, once and in order. */
 async function whole(pages: Scripted[], gateway: FakeGateway): Promise<void> {
   for (const page of pages) {
-    await expect.poll(() => page.evaluate('seen'), { timeout: 5_000 }).toEqual(gateway.published);
+    await expect.poll(() => page.evaluate('seen')).toEqual(gateway.published);
     expect(await page.evaluate('gaps')).toEqual([]);
   }
 }
