@@ -37,12 +37,17 @@ const NON_STRICT: [&str; 2] = ["6.4.3", "6.4.4"];
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Autobahn: cargo xtask test --long"]
 async fn autobahn_t_41_p_1_the_server_fails_none_of_the_cases() {
-    let program = std::env::var(PROGRAM).expect("cargo xtask test --long names the suite's program");
     let address = echo_server().await;
+    run(&format!("ws://{address}/")).await;
+}
+
+/// Plays every case against the echo at this address.
+pub(crate) async fn run(url: &str) {
+    let program = std::env::var(PROGRAM).expect("cargo xtask test --long names the suite's program");
     let folder = Folder::new();
     let spec = json!({
         "outdir": folder.path("report"),
-        "servers": [{ "agent": "gateway", "url": format!("ws://{address}/") }],
+        "servers": [{ "agent": "gateway", "url": url }],
         "cases": ["*"],
         "exclude-cases": ["12.*", "13.*"],
         "exclude-agent-cases": {},
@@ -73,7 +78,7 @@ fn judge(report: &Value) {
 }
 
 /// The gateway's sockets with an echo behind them.
-async fn echo_server() -> std::net::SocketAddr {
+pub(crate) async fn echo_server() -> std::net::SocketAddr {
     let config = Config { limits: limits(), ..Config::default() };
     let (stop, stopping) = watch::channel(false);
     let router = Router::new().route("/", get(echo));

@@ -3,6 +3,7 @@
 mod admin;
 mod architecture;
 mod autobahn;
+mod behind_nginx;
 mod command_line;
 mod deploy;
 mod follow;

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::nginx;
 use crate::shell::{self, Outcome, cargo, first_line};
 
 const SUITE: &str = "autobahntestsuite==0.8.2";
@@ -16,7 +17,9 @@ const VIRTUALENV: &str = "virtualenv<20.22";
 /// The tests find the suite's program by this variable.
 const PROGRAM: &str = "TIDEGATE_TEST_WSTEST";
 /// The tests that need it: they are ignored otherwise.
-const IGNORED: [&str; 4] = ["--", "--ignored", "--nocapture", "autobahn_"];
+const IGNORED: [&str; 4] = ["--", "--ignored", "--nocapture", "autobahn_t_41"];
+
+const BEHIND_NGINX: [&str; 4] = ["--", "--ignored", "--nocapture", "behind_nginx::autobahn"];
 
 /// Runs the cases that are not about compression against both sides.
 pub(crate) fn run() -> Result<Outcome> {
@@ -28,6 +31,12 @@ pub(crate) fn run() -> Result<Outcome> {
         let mut test = cargo(["test", "--package"]);
         shell::run(test.args(tests).args(IGNORED).env(PROGRAM, &program))?;
     }
+    let nginx = match nginx::ensure() {
+        Ok(nginx) => nginx,
+        Err(error) => return Ok(Outcome::NotRun(format!("only behind nginx: there is none: {error:#}"))),
+    };
+    let mut test = cargo(["test", "--package", "tidegate-server", "--test=gateway"]);
+    shell::run(test.args(BEHIND_NGINX).env(PROGRAM, &program).env(nginx::PROGRAM, nginx))?;
     Ok(Outcome::Done)
 }
 

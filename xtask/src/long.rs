@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::shell::{self, Outcome, Steps, cargo};
 use crate::test::{EVERYTHING, NO_WARNINGS, NOT_NATIVE};
-use crate::{autobahn, fuzz, sdk};
+use crate::{autobahn, fuzz, nginx, sdk};
 
 /// One step: its headline and what it does.
 type Step = (&'static str, fn() -> Result<Outcome>);
@@ -21,7 +21,8 @@ const STEPS: &[Step] = &[
     ("browser SDK: 1,000 random half-hours of tabs", sdk::tabs),
     ("client core: 80,000 random half-hours", half_hours),
     ("tests that take long: cuts, drains, storms", long_tests),
-    ("RFC 6455: Autobahn's cases, server and client", autobahn::run),
+    ("behind nginx, with the site of deploy/", nginx::run),
+    ("RFC 6455: Autobahn's cases, server, behind nginx, and client", autobahn::run),
     ("fuzzing: a minute for every target", fuzz::run),
     ("what a sign-in costs", sign_in_costs),
 ];

@@ -12,3 +12,6 @@ pub mod permits;
 pub mod pulse;
 pub mod session;
 pub mod upgrade;
+
+#[cfg(test)]
+mod stall_tests;

@@ -4,6 +4,7 @@ pub mod black_hole;
 pub mod exchange;
 pub mod fleet;
 pub mod measured;
+pub mod nginx;
 pub mod process;
 pub mod raw;
 pub mod recording;
