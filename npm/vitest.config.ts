@@ -8,8 +8,8 @@ const PATIENCE_MS = 30_000;
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 3 * PATIENCE_MS,
-    hookTimeout: 2 * PATIENCE_MS,
-    expect: { poll: { timeout: PATIENCE_MS } },
+    testTimeout: 4 * PATIENCE_MS,
+    hookTimeout: 4 * PATIENCE_MS,
+    expect: { poll: { timeout: PATIENCE_MS, interval: 20 } },
   },
 });

@@ -1,35 +1,15 @@
 // The package as it is published, in a real browser: no bundler, and under a strict content security policy.
 
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { executablePath, launch, Site } from './browser.js';
-import { FakeGateway, until } from './fake-gateway.js';
+import type { Page } from 'playwright-core';
+import { beforeEach, expect, test } from 'vitest';
+import { until } from './fake-gateway.js';
+import { withFakeGateway } from './in-browser.js';
 
-describe.skipIf(!executablePath)('in a browser', () => {
-  let gateway: FakeGateway;
-  let site: Site;
-  let browser: Browser;
+withFakeGateway('in a browser', (world) => {
   let page: Page;
 
-  beforeAll(async () => {
-    site = await Site.start();
-    browser = await launch();
-  });
-
   beforeEach(async () => {
-    gateway = await FakeGateway.start();
-    site.gateway = gateway.url;
-    site.problems.length = 0;
-    page = await site.open(browser);
-    return async () => {
-      await page.close();
-      await gateway.stop();
-    };
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await site?.stop();
+    page = await world.open();
   });
 
   /** Connects in the page, and collects what comes. */
@@ -45,22 +25,22 @@ describe.skipIf(!executablePath)('in a browser', () => {
       const seen: number[] = [];
       client.subscribe('scalp', 'BTCUSDT', ({ seq }) => seen.push(seq));
       Object.assign(globalThis, { client, seen });
-    }, gateway.url);
-    await until(() => gateway.asked.length === 1);
+    }, world.gateway.url);
+    await until(() => world.gateway.asked.length === 1);
   }
 
   const seen = () => page.evaluate('seen') as Promise<number[]>;
 
   test('connects and receives under a policy that allows only its own scripts and the gateway', async () => {
     await connect();
-    gateway.signal(1, 0);
-    gateway.signal(2, 1);
+    world.gateway.signal(1, 0);
+    world.gateway.signal(2, 1);
     await expect.poll(seen).toEqual([1, 2]);
-    expect(site.problems).toEqual([]);
+    expect(world.site.problems).toEqual([]);
   });
 
   test('works in a worker, under the same policy', async () => {
-    site.instead.set(
+    world.site.instead.set(
       '/worker.js',
       `import { connect } from '/dist/index.js';
        onmessage = async ({ data: url }) => {
@@ -74,31 +54,31 @@ describe.skipIf(!executablePath)('in a browser', () => {
       worker.onmessage = ({ data }) => seen.push(data);
       worker.postMessage(url);
       Object.assign(globalThis, { seen, worker });
-    }, gateway.url);
-    await until(() => gateway.asked.length === 1);
-    gateway.signal(1, 0);
-    gateway.signal(2, 1);
+    }, world.gateway.url);
+    await until(() => world.gateway.asked.length === 1);
+    world.gateway.signal(1, 0);
+    world.gateway.signal(2, 1);
     await expect.poll(seen).toEqual([1, 2]);
-    expect(site.problems).toEqual([]);
+    expect(world.site.problems).toEqual([]);
     await page.evaluate('worker.terminate()');
-    await until(() => gateway.open === 0);
+    await until(() => world.gateway.open === 0);
   });
 
   test('gives its connection back when the page is left', async () => {
     await connect();
-    expect(gateway.open).toBe(1);
+    expect(world.gateway.open).toBe(1);
     await page.goto('about:blank');
-    await until(() => gateway.open === 0);
+    await until(() => world.gateway.open === 0);
   });
 
   test('comes back at once when the network does', async () => {
     await connect();
     await page.context().setOffline(true);
-    gateway.drop(1012, 'Server restarting');
+    world.gateway.drop(1012, 'Server restarting');
     await expect.poll(() => page.evaluate('client.connection.state')).not.toBe('live');
     await page.context().setOffline(false);
-    await until(() => gateway.count('authenticate') === 2);
-    gateway.signal(5, 0);
+    await until(() => world.gateway.count('authenticate') === 2);
+    world.gateway.signal(5, 0);
     await expect.poll(seen).toEqual([5]);
   });
 
@@ -123,7 +103,7 @@ describe.skipIf(!executablePath)('in a browser', () => {
       const before = memory();
       await round();
       return memory() - before;
-    }, gateway.url);
+    }, world.gateway.url);
     expect(grown).toBe(0);
   });
 });

@@ -12,9 +12,6 @@ export const executablePath = process.env['CHROMIUM'];
 
 if (!executablePath) console.warn('CHROMIUM is not set: tests in a browser are skipped');
 
-/** A machine that has other work to do may be late once; a client that is slow is so every time. */
-export const TIMED = { retry: 2 };
-
 /** Background requests off: the browser has nothing to do but the test. */
 const flags = [
   '--no-sandbox',
@@ -29,7 +26,7 @@ const flags = [
 export function launch(): Promise<Browser> {
   // Playwright turns the back/forward cache off, and users do not.
   const ignoreDefaultArgs = ['--disable-back-forward-cache'];
-  return chromium.launch({ executablePath: executablePath ?? '', args: flags, ignoreDefaultArgs });
+  return chromium.launch({ executablePath: executablePath ?? '', args: flags, ignoreDefaultArgs, timeout: 120_000 });
 }
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
@@ -128,8 +125,8 @@ export class RawPage {
     const { sessionId } = await context.session.send('Target.attachToTarget', { targetId, flatten: false });
     page.#session = sessionId;
     page.#target = targetId;
-    for (let tries = 0; !(await page.evaluate('!!globalThis.tidegate')); tries += 1) {
-      if (tries === 200) throw new Error('the page does not load');
+    for (const end = performance.now() + 30_000; !(await page.evaluate('!!globalThis.tidegate')); ) {
+      if (performance.now() > end) throw new Error('the page does not load');
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     return page;

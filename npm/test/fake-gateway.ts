@@ -24,6 +24,7 @@ export class FakeGateway {
   expiresInMs = 900_000;
   /** Whether it has stopped to answer, while its sockets stay open. */
   deaf = false;
+  #away = false;
   readonly #kept: SignalMessage[] = [];
   readonly #server: WebSocketServer;
   readonly #sockets = new Set<Socket>();
@@ -33,10 +34,13 @@ export class FakeGateway {
     server.on('connection', (socket) => this.#welcome(socket));
   }
 
-  static async start(port = 0): Promise<FakeGateway> {
-    const server = new WebSocketServer({ host: '127.0.0.1', port, handleProtocols: () => 'tidegate.v1' });
-    await new Promise((resolve) => server.once('listening', resolve));
-    return new FakeGateway(server);
+  static async start(): Promise<FakeGateway> {
+    const verifyClient = () => !gateway.#away;
+    const handleProtocols = () => 'tidegate.v1';
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0, handleProtocols, verifyClient });
+    const gateway = new FakeGateway(server);
+    await new Promise((resolve, reject) => server.once('listening', resolve).once('error', reject));
+    return gateway;
   }
 
   get url(): string {
@@ -86,6 +90,17 @@ export class FakeGateway {
   /** Closes every connection. */
   drop(code: number, reason = ''): void {
     for (const socket of this.#sockets) socket.close(code, reason);
+  }
+
+  /** Ends every connection and lets nobody in, at the same address: another program may take one that is given up. */
+  leave(): void {
+    this.#away = true;
+    for (const socket of this.#sockets) socket.terminate();
+  }
+
+  /** Lets everybody in again. */
+  comeBack(): void {
+    this.#away = false;
   }
 
   async stop(): Promise<void> {
@@ -182,14 +197,14 @@ function connected(id: number, session: number, expiresInMs: number): unknown {
   };
 }
 
-/** As long as a slow machine takes. */
-const PATIENCE_MS = 30_000;
-
 /** Waits until something holds; for what has no event of its own. */
 export async function until(holds: () => boolean, what = String(holds)): Promise<void> {
-  for (const began = performance.now(); performance.now() - began < PATIENCE_MS; ) {
+  for (const end = performance.now() + PATIENCE_MS; performance.now() < end; ) {
     if (holds()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`never came true: ${what}`);
 }
+
+/** After this a test has failed; a busy machine is several times slower than a quiet one. */
+const PATIENCE_MS = 30_000;

@@ -31,9 +31,15 @@ export class Gateway {
   ) {}
 
   /** Starts one, configured by its environment. */
-  static async start(settings: Record<string, string> = {}): Promise<Gateway> {
+  static async start(settings: Record<string, string> = {}, attempts = 3): Promise<Gateway> {
     const gateway = new Gateway(await freePort(), settings);
-    await gateway.start();
+    try {
+      await gateway.start();
+    } catch (error) {
+      // Somebody else took the port in between.
+      if (attempts === 1) throw error;
+      return Gateway.start(settings, attempts - 1);
+    }
     return gateway;
   }
 
@@ -56,7 +62,7 @@ export class Gateway {
       stdio: 'ignore',
     });
     this.#process = child;
-    for (let attempt = 0; attempt < 400; attempt++) {
+    for (const end = performance.now() + 60_000; performance.now() < end; ) {
       if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}`);
       const answered = await fetch(`${this.http}/health`).then(
         (response) => response.ok,
@@ -66,6 +72,10 @@ export class Gateway {
       await sleep(50);
     }
     throw new Error('the gateway does not answer');
+  }
+
+  stop(): Promise<void> {
+    return this.kill();
   }
 
   /** Ends it as a crash would. */

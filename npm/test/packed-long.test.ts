@@ -18,7 +18,7 @@ describe.skipIf(!long || !binary || !executablePath)('an application gets live s
   beforeAll(async () => {
     tarball = await Tarball.pack();
     stage = await Stage.set();
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await stage?.strike();
@@ -31,7 +31,7 @@ describe.skipIf(!long || !binary || !executablePath)('an application gets live s
     await run('node', [vite, 'build'], folder);
     await stage.showFiles(join(folder, 'dist'));
     await stage.showServer(vite, ['--strictPort', '--host', '127.0.0.1', '--port'], folder);
-  }, 300_000);
+  }, 600_000);
 
   test('built by webpack 5 without any configuration', async () => {
     const folder = await tarball.installApp('webpack-5');
@@ -39,7 +39,7 @@ describe.skipIf(!long || !binary || !executablePath)('an application gets live s
     await run('node', ['node_modules/webpack/bin/webpack.js', ...args], folder);
     await cp(join(folder, 'index.html'), join(folder, 'dist/index.html'));
     await stage.showFiles(join(folder, 'dist'));
-  }, 300_000);
+  }, 600_000);
 
   test.each(['--turbopack', '--webpack'])('rendered on a server by Next 16, built with %s', async (bundler) => {
     const folder = await tarball.installApp('next-16');

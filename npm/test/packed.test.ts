@@ -57,7 +57,7 @@ describe('the tarball', () => {
     const options = ['--profile', 'esm-only', '--exclude-entrypoints', './tidegate.wasm', '--format', 'ascii'];
     const said = await run('node', [attw, tarball.path, ...options], packageFolder);
     expect(said.match(/^node16 \(from ESM\): 🟢 \(ESM\)$/gm)).toHaveLength(3);
-  }, 120_000);
+  });
 });
 
 describe.skipIf(!binary)('an application gets live signals', () => {
@@ -75,12 +75,12 @@ describe.skipIf(!binary)('an application gets live signals', () => {
     for (const program of ['module.mjs', 'common.cjs']) {
       expect(await run('node', [program], folder, env)).toBe('scalp BTCUSDT\nscalp BTCUSDT\n');
     }
-  }, 120_000);
+  });
 
   describe.skipIf(!executablePath)('in a browser', () => {
     test('without a bundler, under a strict policy', async () => {
       await stage.showFiles(await tarball.installInto('plain'));
-    }, 120_000);
+    });
 
     test('built by esbuild, with and without splitting', async () => {
       const folder = await tarball.installApp('esbuild');
@@ -91,7 +91,7 @@ describe.skipIf(!binary)('an application gets live signals', () => {
         await cp(join(folder, 'index.html'), join(out, 'index.html'));
         await stage.showFiles(out);
       }
-    }, 120_000);
+    });
 
     test('built by Vite 8, and from its development server', async () => {
       const folder = await tarball.installApp('vite-8');
@@ -102,6 +102,6 @@ describe.skipIf(!binary)('an application gets live signals', () => {
         ['--strictPort', '--host', '127.0.0.1', '--port'],
         folder,
       );
-    }, 180_000);
+    }, 600_000);
   });
 });

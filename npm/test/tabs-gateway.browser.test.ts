@@ -1,10 +1,11 @@
 // Tabs that share a connection to the real gateway. What goes wrong in between is shown with a gateway that does as it is
 // told: `tabs.browser.test.ts`.
 
-import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { executablePath, launch, Site, TIMED } from './browser.js';
+import type { Page } from 'playwright-core';
+import { beforeEach, expect, test } from 'vitest';
+import type { Site } from './browser.js';
 import { binary, Gateway } from './gateway.js';
+import { inBrowser } from './in-browser.js';
 
 /** The user of all tabs. */
 const USER = '0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF';
@@ -13,41 +14,22 @@ interface Signal {
   prev: number;
 }
 
-describe.skipIf(!executablePath || !binary)('tabs of one user at the real gateway', () => {
-  let gateway: Gateway;
-  let site: Site;
-  let browser: Browser;
-  let context: BrowserContext;
+const start = (site: Site) => Gateway.start({ CORS_ORIGIN: site.url.slice(0, -1) });
+
+inBrowser('tabs of one user at the real gateway', { start, skip: !binary }, (world) => {
   let ttl: string;
 
-  beforeAll(async () => {
-    site = await Site.start();
-    gateway = await Gateway.start({ CORS_ORIGIN: site.url.slice(0, -1) });
-    site.gateway = gateway.url;
-    browser = await launch();
-  });
-
-  beforeEach(async () => {
+  beforeEach(() => {
     ttl = '15m';
-    context = await browser.newContext();
-    await context.exposeFunction('mint', () => gateway.mint('--sub', USER, '--ttl', ttl));
-    return async () => {
-      await context.close();
-      await expect.poll(() => gateway.connections()).toBe(0);
-    };
-  });
-
-  afterAll(async () => {
-    await browser?.close();
-    await gateway?.kill();
-    await site?.stop();
   });
 
   /** So many tabs; the first leads. */
   async function tabs(count: number): Promise<Page[]> {
+    const { gateway, context } = world;
+    await context.exposeFunction('mint', () => gateway.mint('--sub', USER, '--ttl', ttl));
     const pages: Page[] = [];
     for (let index = 0; index < count; index += 1) {
-      const page = await site.open(context);
+      const page = await world.open();
       await page.evaluate(follow(gateway.url));
       await expect.poll(() => page.evaluate('client.status')).toBe('live');
       pages.push(page);
@@ -55,26 +37,23 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     return pages;
   }
 
-  test('eight of them have one connection, and when the leader is killed nobody misses a signal', {
-    ...TIMED,
-    timeout: 180_000,
-  }, async () => {
-    const [leader, ...others] = (await tabs(8)) as [Page, ...Page[]];
-    await hear([leader, ...others], 2);
-    expect(await gateway.connections()).toBe(1);
-    expect(await Promise.all([leader, ...others].map(asked))).toEqual([1, 0, 0, 0, 0, 0, 0, 0]);
+  test('eight of them have one connection, and when the leader is killed nobody misses a signal', () =>
+    world.within(4_000, 'leader killed: another tab was live', async () => {
+      const [leader, ...others] = (await tabs(8)) as [Page, ...Page[]];
+      await hear([leader, ...others], 2);
+      expect(await world.gateway.connections()).toBe(1);
+      expect(await Promise.all([leader, ...others].map(asked))).toEqual([1, 0, 0, 0, 0, 0, 0, 0]);
 
-    const began = performance.now();
-    await leader.goto('chrome://crash').catch(() => {});
-    await expect.poll(() => leads(others), { interval: 20 }).toBe(1);
-    const ms = Math.round(performance.now() - began);
-    console.log(`leader killed: another tab was live after ${ms} ms (gate 4000)`);
-    expect(ms).toBeLessThan(4_000);
+      const began = performance.now();
+      await leader.goto('chrome://crash').catch(() => {});
+      await expect.poll(() => leads(others)).toBe(1);
+      const ms = performance.now() - began;
 
-    await hear(others, 2);
-    expect(await gateway.connections()).toBe(1);
-    expect(site.problems).toEqual([]);
-  });
+      await hear(others, 2);
+      await expect.poll(() => world.gateway.connections()).toBe(1);
+      expect(world.site.problems).toEqual([]);
+      return ms;
+    }));
 
   test('a token that ends while signals come is replaced without a reconnect', async () => {
     ttl = '20s';
@@ -83,8 +62,8 @@ describe.skipIf(!executablePath || !binary)('tabs of one user at the real gatewa
     await hear(pages, 2);
     expect(await Promise.all(pages.map((page) => page.evaluate('closes')))).toEqual([[], []]);
     expect(await asked(pages[1])).toBe(0);
-    expect(await gateway.connections()).toBe(1);
-  }, 180_000);
+    expect(await world.gateway.connections()).toBe(1);
+  });
 });
 
 /** Waits for so many more signals in every tab; each tab has an unbroken chain of them. */
