@@ -13,6 +13,7 @@ use crate::auth::token::Tokens;
 use crate::clock::{MarketClock, wall_ms};
 use crate::config::Config;
 use crate::hub::Hub;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pipeline::Markets;
 use crate::store::Store;
@@ -52,6 +53,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// The latest of every market.
     pub markets: Arc<Markets>,
+    /// Whether there is memory for more connections.
+    pub memory: Memory,
     /// The markets' time.
     pub clock: MarketClock,
     /// What is counted.

@@ -218,6 +218,9 @@ pub struct LimitsConfig {
     pub auth_timeout_seconds: u32,
     /// Connections that the node holds.
     pub connections_per_node: u32,
+    /// Memory that the process may take, in megabytes: new connections are refused from nine tenths of it on. 0: what
+    /// the system grants.
+    pub memory_megabytes: u32,
     /// Connections on which nobody has signed in that an address (a /64 of IPv6) may hold.
     pub unauthenticated_connections_per_ip: u32,
     /// Connections that it may open in a minute.
@@ -235,6 +238,7 @@ impl Default for LimitsConfig {
             max_message_bytes: DEFAULT_LIMITS.max_message_bytes,
             auth_timeout_seconds: 5,
             connections_per_node: 20_000,
+            memory_megabytes: 0,
             unauthenticated_connections_per_ip: 20,
             new_connections_per_ip: 60,
             http_connections_per_ip: 500,

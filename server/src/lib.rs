@@ -17,6 +17,7 @@ pub mod http;
 pub mod hub;
 mod keeper;
 pub mod market;
+pub mod memory;
 pub mod metrics;
 pub mod ops;
 mod outbound;
@@ -57,6 +58,7 @@ use crate::failure::Failure;
 use crate::hub::Hub;
 use crate::keeper::Keeper;
 use crate::market::Opened;
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::pipeline::{Markets, Pipeline};
 use crate::transport::{Front, Listener, Visitors};
@@ -148,6 +150,8 @@ impl Gateway {
         let issuers = Arc::clone(&app);
         tasks.spawn(async move { issuers.tokens.keep_keys_current().await });
         tasks.spawn(upkeep::run(Arc::clone(&app)));
+        let memory = Arc::clone(&app);
+        tasks.spawn(async move { memory.memory.watch().await });
         let rows = tokio::spawn(rows.keep(Arc::clone(&app.store)));
         let router = router::router(Arc::clone(&app));
         let front = Front::new(
@@ -266,6 +270,7 @@ async fn build(
         permits: Permits::new(config.limits.connections_per_user, config.limits.messages_per_minute),
         visitors: Visitors::new(&config.limits),
         connections: Arc::new(Semaphore::new(config.limits.connections_per_node as usize)),
+        memory: Memory::new(config.limits.memory_megabytes),
         hub,
         markets,
         clock,

@@ -144,7 +144,15 @@ impl Default for Metrics {
             upgrades: Counter::default(),
             handshake_refusals: By::new(
                 "reason",
-                &["invalid_token", "connection_limit", "origin", "node_full", "crowded", "malformed"],
+                &[
+                    "invalid_token",
+                    "connection_limit",
+                    "origin",
+                    "node_full",
+                    "memory",
+                    "crowded",
+                    "malformed",
+                ],
             ),
             sockets_turned_away: By::new("reason", &["node_full", "crowded"]),
             requests_refused: By::new("status", &["400", "408", "413", "414", "421", "431"]),

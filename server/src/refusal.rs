@@ -32,6 +32,8 @@ pub enum Refusal {
     ConnectionLimit(u32),
     /// The node has as many connections as it holds.
     NodeFull,
+    /// The node has no memory for more connections.
+    MemoryShort,
     /// The network has as many connections before signing in as it may have, or opened too many in the last minute.
     Crowded {
         /// When trying again can help.
@@ -100,7 +102,7 @@ impl Refusal {
                 ErrorCode::InvalidMessage
             }
             Self::MessageTooLarge(_) | Self::TooMuchUnauthenticated(_) => ErrorCode::MessageTooLarge,
-            Self::NodeFull | Self::TooSlow | Self::Internal => ErrorCode::Internal,
+            Self::NodeFull | Self::MemoryShort | Self::TooSlow | Self::Internal => ErrorCode::Internal,
         }
     }
 
@@ -110,6 +112,7 @@ impl Refusal {
         match self {
             Self::ForeignOrigin => "origin",
             Self::NodeFull => "node_full",
+            Self::MemoryShort => "memory",
             Self::AmbiguousCredentials => "ambiguous_credentials",
             Self::QueryToken => "query_token",
             Self::Crowded { .. } => "crowded",
@@ -150,6 +153,7 @@ impl Refusal {
             Self::Unfinished => "A message has to end within 10 s".into(),
             Self::Internal => "Something went wrong here: connect again".into(),
             Self::NodeFull => "This node holds as many connections as it can: try again later".into(),
+            Self::MemoryShort => "This node is short of memory: try again later".into(),
             Self::RateLimited { messages_per_minute, .. } => {
                 format!("Message rate limit exceeded: maximum {messages_per_minute} messages per minute")
             }
@@ -201,7 +205,7 @@ impl Refusal {
                 (CloseCode::MESSAGE_TOO_BIG, CloseReason::MessageTooBig)
             }
             // It began a message and stalled: a bad line more likely than a bad client, which is to come back.
-            Self::TooSlow | Self::NodeFull | Self::Unfinished => {
+            Self::TooSlow | Self::NodeFull | Self::MemoryShort | Self::Unfinished => {
                 (CloseCode::TRY_AGAIN_LATER, CloseReason::TooSlow)
             }
             Self::Internal => return (CloseCode::INTERNAL_ERROR, ""),
@@ -221,7 +225,7 @@ impl Refusal {
             Self::ConnectionLimit(_) | Self::RateLimited { .. } | Self::Crowded { .. } => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::NodeFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NodeFull | Self::MemoryShort => StatusCode::SERVICE_UNAVAILABLE,
             Self::ForeignPath | Self::ForeignOrigin | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::UnknownSymbol { .. } | Self::UnknownStrategy(_) => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,

@@ -145,6 +145,8 @@ jwt_secret = "{secret}"
 # max_message_bytes = 102400
 # auth_timeout_seconds = 5
 # connections_per_node = 20000
+# New connections are refused from nine tenths of this memory on; 0 is what the system grants:
+# memory_megabytes = 0
 # By address, or /64 of IPv6; in a minute; sockets that are not WebSockets:
 # unauthenticated_connections_per_ip = 20
 # new_connections_per_ip = 60

@@ -92,6 +92,9 @@ async fn handshake(
         app.audit.record(peer.refused(EventKind::OriginRefused, &origin.unwrap_or_default()));
         return ApiError::from(Refusal::ForeignOrigin).into_response();
     }
+    if app.memory.is_short() {
+        return refused(&app, &Refusal::MemoryShort);
+    }
     let Ok(place) = Arc::clone(&app.connections).try_acquire_owned() else {
         return refused(&app, &Refusal::NodeFull);
     };
@@ -234,7 +237,7 @@ fn refused(app: &App, refusal: &Refusal) -> Response {
     let mut response = (refusal.status(), text).into_response();
     let retry_after_seconds = match refusal {
         Refusal::Crowded { retry_after_ms } => retry_after_ms.div_ceil(1_000),
-        Refusal::NodeFull => NODE_FULL_RETRY_SECONDS,
+        Refusal::NodeFull | Refusal::MemoryShort => NODE_FULL_RETRY_SECONDS,
         _ => return response,
     };
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after_seconds));

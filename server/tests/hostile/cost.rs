@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::support::measured::{Cost, Measured};
-use crate::support::raw::{End, Raw, frame, header, text};
+use crate::support::raw::{End, Raw, frame, handshake, header, text};
 use crate::support::{LATE, OTHER_WALLET, WALLET, token};
 
 const MIB: i64 = 1 << 20;
@@ -199,6 +199,46 @@ async fn t_60_without_file_descriptors_it_goes_on_serving_and_does_not_spin() {
     drop(crowd);
     let mut late = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
     assert!(late.frame().await.is_some(), "and it accepts again");
+    assert!(gateway.lives());
+}
+
+#[tokio::test]
+async fn t_61_before_memory_runs_out_newcomers_get_503_and_everybody_else_goes_on() {
+    let idle = Measured::start(&[]).memory() / MIB;
+    // A tenth is left when nobody new is let in.
+    let megabytes = (idle + 8) * 10 / 9;
+    let mut gateway = Measured::start(&[("limits.memory_megabytes", &megabytes.to_string())]);
+    let subscriptions = ["scalp", "momentum", "range_trading"]
+        .map(|strategy| json!({"symbol": "BTCUSDT", "strategy": strategy, "since": 1}));
+    let subscribe = text(&json!({"type": "subscribe", "subscriptions": subscriptions}).to_string());
+    let mut held = Vec::new();
+    let refused = loop {
+        let mut raw = Raw::connect(gateway.address).await;
+        let user = format!("0x{:040}", held.len() / 3);
+        raw.send(handshake(&format!("/ws?token={}", token(&user)), "")).await;
+        let answer = raw.head().await;
+        if answer.status != 101 {
+            break raw.rest_of(answer).await;
+        }
+        raw.send(&subscribe).await;
+        held.push(raw);
+        assert!(held.len() < 15_000, "{} MiB are taken of {megabytes}", gateway.memory() / MIB);
+    };
+    let taken = gateway.memory() / MIB;
+    println!("figure: with {megabytes} MiB, 503 after {} connections, {taken} MiB taken", held.len());
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(
+        refused.head.contains("retry-after: 5") && refused.body.contains("short of memory"),
+        "{refused:?}"
+    );
+    assert!(taken < megabytes, "{taken} of {megabytes} MiB");
+    held[0].send(text("{\"type\":\"ping\",\"id\":77}")).await;
+    while !String::from_utf8_lossy(&held[0].frame().await.expect("it goes on").payload).contains("\"id\":77")
+    {
+    }
+    let mut health = Raw::connect(gateway.address).await;
+    health.send("GET /health HTTP/1.1\r\nHost: gateway\r\n\r\n").await;
+    assert_eq!(health.answer().await.status, 200);
     assert!(gateway.lives());
 }
 

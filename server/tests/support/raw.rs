@@ -88,14 +88,20 @@ impl Raw {
 
     /// A response with its body, as far as `Content-Length` says.
     pub async fn answer(&mut self) -> Answer {
-        let mut answer = self.head().await;
+        let answer = self.head().await;
+        self.rest_of(answer).await
+    }
+
+    /// The response that begins with this head.
+    pub async fn rest_of(&mut self, mut answer: Answer) -> Answer {
         let length = answer.head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
         let body = self.take(length.unwrap_or(0)).await.expect("the body");
         answer.body = String::from_utf8(body).unwrap();
         answer
     }
 
-    async fn head(&mut self) -> Answer {
+    /// The status and the head of a response.
+    pub async fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
