@@ -69,7 +69,7 @@ pub(crate) fn client_with(options: Options) -> (Client, Listener) {
 
 /// The server's end of one connection.
 pub(crate) struct Peer<Io> {
-    stream: WebSocketStream<Io>,
+    pub(crate) stream: WebSocketStream<Io>,
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Peer<Io> {
