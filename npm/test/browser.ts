@@ -74,12 +74,12 @@ export class Site {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/`;
   }
 
-  /** A page in which the package is loaded. */
-  async open(context: BrowserContext | Browser): Promise<Page> {
+  /** A page in which the package is loaded; at another path perhaps another one than the present. */
+  async open(context: BrowserContext | Browser, path = ''): Promise<Page> {
     const page = await context.newPage();
     page.on('pageerror', (error) => this.problems.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && this.problems.push(message.text()));
-    await page.goto(this.url);
+    await page.goto(this.url + path);
     await page.waitForFunction('globalThis.tidegate');
     return page;
   }

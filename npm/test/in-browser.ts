@@ -27,8 +27,8 @@ export class World<G extends AnyGateway> {
   }
 
   /** A page in which the package is loaded. */
-  open(): Promise<Page> {
-    return this.site.open(this.context);
+  open(path = ''): Promise<Page> {
+    return this.site.open(this.context, path);
   }
 
   /** A new gateway and a new profile. */

@@ -3,9 +3,10 @@
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { executablePath } from './browser.js';
 import { binary } from './gateway.js';
 import { run, Tarball } from './packed/package.js';
-import { executablePath, Stage } from './packed/page.js';
+import { Stage } from './packed/page.js';
 
 const long = process.env['TIDEGATE_LONG'] === '1';
 

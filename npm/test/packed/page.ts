@@ -1,18 +1,13 @@
 // Applications in a real browser: served under a strict policy, and watched until a live signal is drawn.
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { extname, join, normalize } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { expect } from 'vitest';
-import { freePort, Gateway, sleep } from '../gateway.js';
-
-/** Where the test command says that the browser is. */
-export const executablePath = process.env['CHROMIUM'];
-
-/** Background requests off: the browser has nothing to do but the test. */
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
+import { executablePath, launch } from '../browser.js';
+import { freePort, Gateway } from '../gateway.js';
+import { serveProgram } from './program.js';
 
 const types: Record<string, string> = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
 
@@ -27,7 +22,7 @@ export class Stage {
   static async set(): Promise<Stage> {
     const port = await freePort();
     const gateway = await Gateway.start({ TIDEGATE_SERVER__ALLOWED_ORIGINS: `http://127.0.0.1:${port}` });
-    const browser = executablePath ? await chromium.launch({ executablePath, args: flags }) : undefined;
+    const browser = executablePath ? await launch() : undefined;
     return new Stage(gateway, browser, port);
   }
 
@@ -50,17 +45,12 @@ export class Stage {
 
   /** Shows what a program of the application serves: the last argument is the port. `look` sees it before that. */
   async showServer(script: string, args: string[], cwd: string, look = async (_url: string) => {}): Promise<void> {
-    const child = spawn('node', [script, ...args, String(this.port)], {
-      cwd,
-      env: { ...process.env, NODE_ENV: undefined, NEXT_TELEMETRY_DISABLED: '1' } as NodeJS.ProcessEnv,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const stop = await serveProgram(script, [...args, String(this.port)], cwd, this.#url);
     try {
-      await answering(child, this.#url);
       await look(this.#url);
       await this.expectLiveSignals();
     } finally {
-      await end(child);
+      await stop();
     }
   }
 
@@ -80,8 +70,8 @@ export class Stage {
     await page.addInitScript((gateway) => Object.assign(globalThis, { gateway }), shared);
     try {
       await page.goto(this.#url);
-      const drawn = () => page.locator('output').textContent({ timeout: 10_000 });
-      await expect.poll(drawn, { timeout: 20_000 }).toMatch(/^live ([2-9]|\d\d+)$/);
+      const drawn = () => page.locator('output').textContent();
+      await expect.poll(drawn).toMatch(/^live ([2-9]|\d\d+)$/);
       expect(problems).toEqual([]);
     } catch (error) {
       throw new Error(`no live signal: ${problems.join('\n')}`, { cause: error });
@@ -108,32 +98,4 @@ async function serve(folder: string, port: number, policy: string): Promise<Serv
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return server;
-}
-
-async function answering(child: ChildProcess, url: string): Promise<void> {
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk) => {
-      log += chunk;
-    });
-  }
-  for (let attempt = 0; attempt < 600; attempt += 1) {
-    if (child.exitCode !== null) throw new Error(`the application's server ended with ${child.exitCode}:\n${log}`);
-    const answered = await fetch(url).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (answered) return;
-    await sleep(100);
-  }
-  throw new Error(`the application's server does not answer:\n${log}`);
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
-  await ended;
-  clearTimeout(timer);
 }
