@@ -5,6 +5,7 @@
 //! the glue can only be generated after linking.
 
 mod cargo;
+mod glue;
 mod npm;
 mod reproducible;
 mod size;
@@ -138,7 +139,7 @@ fn generate_glue(linked: &Path, named: bool) -> anyhow::Result<Glue> {
         .generate_output()
         .context("the glue could not be generated")?;
     let ts = output.ts().context("the generator wrote no declarations")?.to_owned();
-    Ok(Glue { js: output.js().to_owned(), ts, wasm: output.wasm_mut().emit_wasm() })
+    Ok(Glue { js: glue::strip(output.js())?, ts, wasm: output.wasm_mut().emit_wasm() })
 }
 
 /// The level of optimization of wasm-opt.
@@ -179,6 +180,7 @@ fn tool_versions(tools: &Path) -> anyhow::Result<Vec<u8>> {
     let mut versions = fs::read(tools.join("node_modules/binaryen/package.json"))?;
     versions.extend_from_slice(include_bytes!("wasm.rs"));
     versions.extend_from_slice(include_bytes!("wasm/npm.rs"));
+    versions.extend_from_slice(include_bytes!("wasm/glue.rs"));
     Ok(versions)
 }
 
