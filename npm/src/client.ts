@@ -28,17 +28,7 @@ import type {
   WebSocketFactory,
 } from './types.js';
 import { pageLocation, socketUrl } from './url.js';
-
-/** What follows one feed. */
-interface Follower {
-  signal(signal: SignalMessage): void;
-  /** It follows no more. */
-  left?: boolean;
-  /** The feed will not go on by itself. */
-  fail?(error: TidegateError): void;
-  /** The client was closed. */
-  end?(): void;
-}
+import { type Follower, View } from './view.js';
 
 type Listeners = { [K in keyof ClientEvents]: Set<(value: ClientEvents[K]) => void> };
 
@@ -55,8 +45,6 @@ export class TidegateClient implements Client, SharedListener {
   readonly #shared: Shared<Engine>;
   readonly #store: Store;
   readonly #clock = new Clock();
-  /** The lists are replaced, never changed: whoever goes through one may let others come and go. */
-  readonly #followers = new Map<Feed, readonly Follower[]>();
   readonly #listeners: Listeners = {
     status: new Set(),
     error: new Set(),
@@ -72,9 +60,12 @@ export class TidegateClient implements Client, SharedListener {
   constructor(options: ClientOptions) {
     this.url = socketUrl(options.url, pageLocation());
     this.#options = options;
-    this.#store = new Store(within(options.historySize ?? 100, 512), (strategy, symbol) => {
-      const feed = this.#engine.find(strategy, symbol);
-      return feed ? this.#shared.dueAt(feed) : null;
+    this.#store = new Store(within(options.historySize ?? 100, 512), {
+      nextAt: (strategy, symbol) => {
+        const feed = this.#engine.find(strategy, symbol);
+        return feed ? this.#shared.dueAt(feed) : null;
+      },
+      latencyMs: (seq, receivedAt) => this.#clock.latencyMs(seq, receivedAt),
     });
     const { getToken } = options;
     const lingerMs = within(options.lingerMs ?? 3_000, 60_000);
@@ -150,8 +141,13 @@ export class TidegateClient implements Client, SharedListener {
 
   on<K extends keyof ClientEvents>(event: K, listener: (value: ClientEvents[K]) => void): () => void {
     const own = (value: ClientEvents[K]) => listener(value);
-    this.#listeners[event].add(own);
-    return () => this.#listeners[event].delete(own);
+    const listeners = this.#listeners[event];
+    listeners.add(own);
+    this.#tap();
+    return () => {
+      listeners.delete(own);
+      this.#tap();
+    };
   }
 
   async whenLive(signal?: AbortSignal): Promise<void> {
@@ -194,9 +190,8 @@ export class TidegateClient implements Client, SharedListener {
     this.#leavePage();
     this.#stopUsage();
     this.#shared.close();
-    for (const [feed, followers] of [...this.#followers]) {
-      for (const follower of followers) follower.end?.();
-      this.#followers.delete(feed);
+    for (const feed of this.#engine.feeds()) {
+      feed.view?.end();
       this.#show(feed);
     }
     this.#setConnection({ state: 'idle', attempt: 0, nextRetryAt: null, probing: false, refreshing: false });
@@ -250,18 +245,14 @@ export class TidegateClient implements Client, SharedListener {
 
   onFeed(feed: Feed): void {
     this.#show(feed);
-    if (feed.status === 'rejected') this.#fail(feed, rejection(feed));
+    if (feed.status === 'rejected') feed.view?.fail(rejection(feed));
   }
 
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
+    const { view } = feed;
     // One of the missing: for the history, not for those who follow what is new.
-    if (verdict === Verdict.backfill) {
-      this.#store.remember(feed.strategy, feed.symbol, signal);
-      return;
-    }
-    this.#store.receive(signal, now, this.#clock.latencyMs(signal.seq, now));
-    const followers = this.#followers.get(feed);
-    if (followers) for (const follower of followers) if (!follower.left) follower.signal(signal);
+    if (verdict === Verdict.backfill) view?.cell.remember(signal);
+    else view?.deliver(signal, now);
   }
 
   onControl(message: ServerMessage): void {
@@ -324,7 +315,9 @@ export class TidegateClient implements Client, SharedListener {
   #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
     if (this.#closed) throw new TidegateError('closed');
     const feed = this.#shared.subscribe(strategy, symbol);
-    this.#followers.set(feed, [...(this.#followers.get(feed) ?? []), follower]);
+    feed.view ??= new View(this.#store.cell(strategy, symbol));
+    const { view } = feed;
+    view.followers = [...view.followers, follower];
     this.#show(feed);
     const { state, error } = this.#store.connection;
     if (state === 'blocked') follower.fail?.(error ?? new TidegateError('stopped'));
@@ -332,25 +325,15 @@ export class TidegateClient implements Client, SharedListener {
     return once(() => {
       follower.left = true;
       if (this.#closed) return;
-      const followers = this.#followers.get(feed)?.filter((other) => other !== follower) ?? [];
-      this.#followers.set(feed, followers);
+      view.followers = view.followers.filter((other) => other !== follower);
       this.#shared.release(feed);
-      if (followers.length === 0) this.#show(feed);
+      if (view.followers.length === 0) this.#show(feed);
     });
   }
 
-  /** Derives what a feed shows from how it and the connection stand. */
   #show(feed: Feed): void {
-    const { state, error } = this.#store.connection;
-    let change: Pick<FeedSnapshot, 'status' | 'error'> = { status: 'idle', error: null };
-    if (!this.#followers.get(feed)?.length) {
-      // Idle.
-    } else if (feed.status === 'rejected') change = { status: 'error', error: rejection(feed) };
-    else if (state === 'blocked') change = { status: 'error', error };
-    else if (feed.status === 'queued')
-      change = { status: 'connecting', error: new TidegateError('subscription_limit') };
-    else change = { status: feed.status === 'pending' ? 'connecting' : feed.status, error: null };
-    this.#store.setFeed(feed.strategy, feed.symbol, change);
+    const refusal = feed.status === 'rejected' ? rejection(feed) : null;
+    feed.view?.show(feed.status, refusal, this.#store.connection);
   }
 
   /** Whoever follows a feed has to know when the connection will not come back by itself, and when it does. */
@@ -362,15 +345,11 @@ export class TidegateClient implements Client, SharedListener {
   }
 
   #showAll(): void {
-    for (const feed of this.#followers.keys()) this.#show(feed);
-  }
-
-  #fail(feed: Feed, error: TidegateError): void {
-    for (const follower of this.#followers.get(feed) ?? []) follower.fail?.(error);
+    for (const feed of this.#engine.feeds()) this.#show(feed);
   }
 
   #failAll(error: TidegateError): void {
-    for (const feed of [...this.#followers.keys()]) this.#fail(feed, error);
+    for (const feed of this.#engine.feeds()) feed.view?.fail(error);
   }
 
   #limits(connections = 0, subscriptions = 0, messages = 0): NonNullable<ConnectionSnapshot['limits']> {
@@ -389,6 +368,11 @@ export class TidegateClient implements Client, SharedListener {
     const limits = this.#limits(connections.max, subscriptions.max, messages.max);
     if (subscriptions.used === limits.subscriptions.used && messages.used === limits.messages.used) return;
     this.#store.setConnection({ limits });
+  }
+
+  /** What comes in is shown only to those who ask. */
+  #tap(): void {
+    this.#engine.tapped = this.#listeners.frame.size > 0;
   }
 
   #stopUsage(): void {

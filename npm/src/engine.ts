@@ -6,10 +6,11 @@ import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, guarded, TidegateError } from './errors.js';
 import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
 import { isSignal, linesOf, objectOf } from './frames.js';
-import { type Fact, type FeedName, factsOf, Stopwatch } from './host.js';
+import { type Fact, type FeedName, factsOf } from './host.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import { mark, masked, Recorder, type Word } from './recorder.js';
+import { Stopwatch } from './stopwatch.js';
 import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
 
 export * from './events.js';
@@ -38,10 +39,13 @@ const DROPPED = 4200;
 export class Engine {
   readonly #options: EngineOptions;
   readonly #listener: EngineListener;
-  readonly #byName = new Map<string, Map<string, Feed>>();
+  /** One or two for each symbol: to compare their strategies is quicker than a second look-up. */
+  readonly #bySymbol = new Map<string, Feed[]>();
   readonly #byHandle = new Map<number, Feed>();
   readonly #closing = new AbortController();
   readonly #clock = new Stopwatch();
+  /** Whether anybody wants to see what comes in. */
+  tapped = false;
   #recorder: Recorder | undefined;
   #stepAt = 0;
   /** What the core reported that trapped last. */
@@ -98,6 +102,7 @@ export class Engine {
   input(input: CoreInput): void {
     if (input === 'connect') this.#connected = true;
     if (input === 'disconnect') this.#connected = false;
+    if (input === 'hidden' || input === 'visible') this.#clock.exact = input === 'hidden';
     this.#step([input], (core, now) => core.input(input, now));
   }
 
@@ -138,12 +143,14 @@ export class Engine {
 
   /** A feed that was asked for at least once. */
   find(strategy: Strategy, symbol: string): Feed | undefined {
-    return this.#byName.get(strategy)?.get(symbol);
+    const feeds = this.#bySymbol.get(symbol);
+    if (feeds) for (const feed of feeds) if (feed.strategy === strategy) return feed;
+    return undefined;
   }
 
   /** Every feed that was asked for at least once. */
   *feeds(): Iterable<Feed> {
-    for (const ofStrategy of this.#byName.values()) yield* ofStrategy.values();
+    for (const feeds of this.#bySymbol.values()) yield* feeds;
   }
 
   /** Milliseconds until the next signal is due, as far as this tab knows. */
@@ -166,10 +173,10 @@ export class Engine {
   /** Ends everything. The core is freed later: a frame of it may be on the stack right now. */
   close(): void {
     this.#closing.abort();
-    const core = this.#core;
     this.input('disconnect');
+    // After a trap the object belongs to an instance that is gone, or will be when this is done.
+    const core = isResetting() ? undefined : this.#core;
     this.#end();
-    // After a trap the object belongs to an instance that is gone.
     queueMicrotask(() => {
       if (!isResetting()) core?.free();
     });
@@ -244,9 +251,9 @@ export class Engine {
       dueAt: null,
       last: 0,
       recent: [],
+      view: undefined,
     };
-    const ofStrategy = this.#byName.get(strategy) ?? new Map<string, Feed>();
-    this.#byName.set(strategy, ofStrategy.set(symbol, feed));
+    this.#bySymbol.set(symbol, [...(this.#bySymbol.get(symbol) ?? []), feed]);
     return feed;
   }
 
@@ -355,7 +362,7 @@ export class Engine {
 
   #onFrame(socket: number, data: unknown): void {
     const text = typeof data === 'string' ? data : '';
-    this.#listener.onFrame('in', text);
+    if (this.tapped) this.#listener.onFrame('in', text);
     let message: unknown;
     try {
       message = JSON.parse(text);
@@ -367,16 +374,36 @@ export class Engine {
   }
 
   #onMessage(socket: number, message: ServerMessage): void {
-    if (!isSignal(message)) {
-      this.#listener.onControl(message);
-      const handleOf = ({ strategy, symbol }: FeedName) => this.find(strategy, symbol)?.handle ?? NO_FEED;
-      for (const fact of factsOf(message, handleOf)) this.#onFact(socket, fact);
+    if (isSignal(message)) this.#onSignal(socket, message);
+    else this.#onControl(socket, message);
+  }
+
+  /** As {@link #step}, without a function made for every signal. */
+  #onSignal(socket: number, signal: SignalMessage): void {
+    const core = this.#core;
+    if (!core || isResetting()) return;
+    const { strategy, symbol, seq, prev } = signal;
+    const feed = this.find(strategy, symbol);
+    const handle = feed ? feed.handle : NO_FEED;
+    const clock = this.#clock;
+    const now = clock.signal();
+    const recorder = this.#recorder as Recorder;
+    const noted = recorder.signal(now, socket, handle, seq, prev);
+    let verdict: number;
+    try {
+      verdict = core.signal(socket, handle, seq, prev, now);
+    } catch (error) {
+      trapped(error);
       return;
     }
-    const feed = this.find(message.strategy, message.symbol);
-    const now = Date.now();
-    const verdict = this.#judge(socket, feed ? feed.handle : NO_FEED, message, now);
-    if (verdict !== Verdict.drop && feed) this.#listener.onSignal(feed, message, verdict, now);
+    recorder.verdict(noted, verdict);
+    if (verdict !== Verdict.drop && feed) this.#listener.onSignal(feed, signal, verdict, clock.date);
+  }
+
+  #onControl(socket: number, message: ServerMessage): void {
+    this.#listener.onControl(message);
+    const handleOf = ({ strategy, symbol }: FeedName) => this.find(strategy, symbol)?.handle ?? NO_FEED;
+    for (const fact of factsOf(message, handleOf)) this.#onFact(socket, fact);
   }
 
   #onFact(socket: number, { kind, id, numbers, text }: Fact): void {
@@ -385,21 +412,6 @@ export class Engine {
     // The session of `connected` is nobody's business.
     if (text !== '' && kind !== 'connected') words.push(text);
     this.#step(words, (core, now) => core.message(socket, kind, id, numbers, text, now));
-  }
-
-  /** As {@link #step}, without a function made for every signal. */
-  #judge(socket: number, handle: number, { seq, prev }: SignalMessage, date: number): number {
-    if (!this.#core || isResetting()) return Verdict.drop;
-    const now = this.#clock.at(date);
-    const recorder = this.#recorder as Recorder;
-    const noted = recorder.signal(now, socket, handle, seq, prev);
-    try {
-      const verdict = this.#core.signal(socket, handle, seq, prev, now);
-      recorder.verdict(noted, verdict);
-      return verdict;
-    } catch (error) {
-      return trapped(error) ?? Verdict.drop;
-    }
   }
 }
 

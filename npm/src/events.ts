@@ -3,6 +3,7 @@
 import type { TidegateError } from './errors.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionState } from './types.js';
+import type { View } from './view.js';
 
 /** A feed that was asked for at least once. */
 export interface Feed {
@@ -26,6 +27,8 @@ export interface Feed {
   last: number;
   /** The latest signals, for other tabs. */
   recent: SignalMessage[];
+  /** What this tab shows of it; none as long as it was not wanted here. */
+  view?: View | undefined;
 }
 
 /** Why a connection is blocked; empty if it is not. */

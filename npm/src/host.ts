@@ -1,4 +1,4 @@
-// What frames say, as the names and numbers that the core reads, and the clock that it runs on.
+// What frames say, as the names and numbers that the core reads.
 //
 // The other side of it is `client-wasm/src/convert.rs`.
 
@@ -50,40 +50,4 @@ export function factsOf(message: ServerMessage, handleOf: (feed: FeedName) => nu
 
 function entries<T>(list: unknown): T[] {
   return Array.isArray(list) ? list : [];
-}
-
-/** How far the date must run ahead to count as sleep, in milliseconds. */
-const SLEEP_MS = 1_000;
-
-/** A clock in milliseconds that never goes back, and that goes on while the computer sleeps. */
-export class Stopwatch {
-  readonly #start = performance.now();
-  /** What `performance.now` missed, and the two clocks at the last reading. */
-  #asleep = 0;
-  #last = this.#start;
-  #lastDate = Date.now();
-
-  /**
-   * `performance.now` stands still during sleep in some browsers; the date does not. Of the date only a jump ahead
-   * counts: smaller differences are rounding, and would add up.
-   */
-  now(): number {
-    const now = performance.now();
-    const date = Date.now();
-    const missed = date - this.#lastDate - (now - this.#last);
-    if (missed > SLEEP_MS) this.#asleep += missed;
-    this.#last = now;
-    this.#lastDate = date;
-    return now - this.#start + this.#asleep;
-  }
-
-  /**
-   * The time at a date that has just been read. Shortly after a reading of both clocks the date alone tells: in a burst of
-   * signals a reading costs as much as all the rest.
-   */
-  at(date: number): number {
-    const since = date - this.#lastDate;
-    if (since < 0 || since >= SLEEP_MS) return this.now();
-    return this.#last + since - this.#start + this.#asleep;
-  }
 }

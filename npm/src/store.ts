@@ -39,21 +39,37 @@ class Cell<T extends object> {
   /** Changed in place, so that a thousand signals between two frames cost one snapshot. */
   readonly draft: { -readonly [K in keyof T]: T[K] };
   readonly listeners = new Set<() => void>();
-  changed = false;
   /** Whether its listeners wait for the next frame. */
   waits = false;
+  #changed = false;
   #snapshot: T;
+  readonly #wait: (cell: Waiting) => void;
 
-  constructor(value: T) {
+  /** `wait` is called with the first change after a frame. */
+  constructor(value: T, wait: (cell: Waiting) => void) {
     this.draft = { ...value };
     this.#snapshot = value;
+    this.#wait = wait;
   }
 
   /** Whoever asks gets the present state, also between two frames. */
   read(): T {
-    if (this.changed) this.#snapshot = Object.freeze(this.copy());
-    this.changed = false;
+    if (this.#changed) this.#snapshot = Object.freeze(this.copy());
+    this.#changed = false;
     return this.#snapshot;
+  }
+
+  /** Changes it. */
+  set(change: Partial<T>): void {
+    Object.assign(this.draft, change);
+    this.touch();
+  }
+
+  protected touch(): void {
+    this.#changed = true;
+    if (this.waits) return;
+    this.waits = true;
+    this.#wait(this);
   }
 
   protected copy(): T {
@@ -62,30 +78,49 @@ class Cell<T extends object> {
 }
 
 /** A feed, with its history. */
-class FeedCell extends Cell<FeedSnapshot> {
+export class FeedCell extends Cell<FeedSnapshot> {
   /** In place as well; of these the last `historySize` are shown. */
-  readonly history: SignalMessage[] = [];
-  historyChanged = false;
-  /** The latest signal, if the draft has not got it yet, and when it came with which latency (NaN: none). */
+  readonly #history: SignalMessage[] = [];
+  #historyChanged = false;
+  /** The latest signal, if the draft has not got it yet, and when it came. */
   #received: SignalMessage | undefined;
-  readonly #times = new Float64Array(2);
-  #first = true;
+  #receivedAt = 0;
+  #count = 0;
   readonly #historySize: number;
   readonly #nextAt: () => number | null;
+  readonly #latencyMs: LatencyMs;
 
-  constructor(historySize: number, nextAt: () => number | null) {
-    super(IDLE_FEED);
+  constructor(historySize: number, nextAt: () => number | null, latencyMs: LatencyMs, wait: (cell: Waiting) => void) {
+    super(IDLE_FEED, wait);
     this.#historySize = historySize;
     this.#nextAt = nextAt;
+    this.#latencyMs = latencyMs;
   }
 
-  /** Kept in as few places as can be: what is derived of it waits for a snapshot. */
-  receive(signal: SignalMessage, receivedAt: number, latencyMs: number | null): void {
+  /** A signal came: the latest. The hot path, so what is derived of it waits for a snapshot. */
+  receive(signal: SignalMessage, receivedAt: number): void {
     this.#received = signal;
-    this.#times[0] = receivedAt;
-    // The first one was sent because somebody asked, and may be as old as the pause between two.
-    this.#times[1] = this.#first ? Number.NaN : (latencyMs ?? Number.NaN);
-    this.#first = false;
+    this.#receivedAt = receivedAt;
+    this.#count += 1;
+    this.remember(signal);
+  }
+
+  /** Puts a signal into the history, where it belongs by its `seq`. */
+  remember(signal: SignalMessage): void {
+    const history = this.#history;
+    const { length } = history;
+    if (length > 0 && (history[length - 1]?.seq ?? 0) >= signal.seq) this.#insert(signal);
+    else history.push(signal);
+    // Not one by one: to move all others for every signal would cost more than to read it.
+    if (history.length > 2 * this.#historySize) history.splice(0, history.length - this.#historySize);
+    this.#historyChanged = true;
+    this.touch();
+  }
+
+  /** One that was asked for, or of a history that began anew. */
+  #insert(signal: SignalMessage): void {
+    const place = this.#history.findIndex(({ seq }) => seq >= signal.seq);
+    if (this.#history[place]?.seq !== signal.seq) this.#history.splice(place, 0, signal);
   }
 
   protected override copy(): FeedSnapshot {
@@ -93,37 +128,39 @@ class FeedCell extends Cell<FeedSnapshot> {
     if (this.#received) this.#take(this.#received);
     this.#received = undefined;
     // The same array as long as nothing was added: a memo on it holds.
-    if (this.historyChanged) this.draft.history = Object.freeze(this.#latest());
-    this.historyChanged = false;
+    if (this.#historyChanged) this.draft.history = Object.freeze(this.#latest());
+    this.#historyChanged = false;
     return super.copy();
   }
 
   #take(signal: SignalMessage): void {
-    const [receivedAt = 0, latencyMs = Number.NaN] = this.#times;
+    const receivedAt = this.#receivedAt;
     const data = signal.type === 'summary' ? signal.payload : signal.data;
-    Object.assign(this.draft, { signal, data, receivedAt, latencyMs: Number.isNaN(latencyMs) ? null : latencyMs });
+    // The first one was sent because somebody asked, and may be as old as the pause between two.
+    const latencyMs = this.#count === 1 ? null : this.#latencyMs(signal.seq, receivedAt);
+    Object.assign(this.draft, { signal, data, receivedAt, latencyMs });
   }
 
   #latest(): SignalMessage[] {
-    return this.history.slice(Math.max(0, this.history.length - this.#historySize));
+    return this.#history.slice(Math.max(0, this.#history.length - this.#historySize));
   }
 }
 
 /** The latest of everything. */
 export class Store {
-  readonly #connection = new Cell<ConnectionSnapshot>(IDLE_CONNECTION);
-  /** By strategy, then by symbol: a joined key would be made anew for every signal. */
+  readonly #connection: Cell<ConnectionSnapshot>;
+  /** By strategy, then by symbol. */
   readonly #feeds = new Map<Strategy, Map<string, FeedCell>>();
   /** What changed since the last frame. */
   #dirty: Waiting[] = [];
   readonly #historySize: number;
-  readonly #nextAt: NextAt;
+  readonly #derived: Derived;
   readonly #frame: Frame;
 
-  /** `nextAt` is asked when a snapshot is made, not with every signal. */
-  constructor(historySize: number, nextAt: NextAt = () => null, frame: Frame = nextFrame) {
+  constructor(historySize: number, derived: Derived, frame: Frame = nextFrame) {
+    this.#connection = new Cell(IDLE_CONNECTION, (cell) => this.#wait(cell));
     this.#historySize = historySize;
-    this.#nextAt = nextAt;
+    this.#derived = derived;
     this.#frame = frame;
   }
 
@@ -144,32 +181,17 @@ export class Store {
 
   /** Calls back after a feed's snapshot was replaced. */
   watchFeed(strategy: Strategy, symbol: string, listener: () => void): () => void {
-    return listen(this.#cell(strategy, symbol), listener);
+    return listen(this.cell(strategy, symbol), listener);
   }
 
   /** Changes the connection. */
   setConnection(change: Partial<ConnectionSnapshot>): void {
-    this.#set(this.#connection, change);
+    this.#connection.set(change);
   }
 
-  /** Changes a feed. */
-  setFeed(strategy: Strategy, symbol: string, change: Partial<FeedSnapshot>): void {
-    this.#set(this.#cell(strategy, symbol), change);
-  }
-
-  /** A signal came: the latest of its feed. The hot path. */
-  receive(signal: SignalMessage, receivedAt: number, latencyMs: number | null): void {
-    const cell = this.#cell(signal.strategy, signal.symbol);
-    cell.receive(signal, receivedAt, latencyMs);
-    this.#remember(cell, signal);
-    this.#touch(cell);
-  }
-
-  /** Puts a signal into a feed's history, where it belongs by its `seq`. */
-  remember(strategy: Strategy, symbol: string, signal: SignalMessage): void {
-    const cell = this.#cell(strategy, symbol);
-    this.#remember(cell, signal);
-    this.#touch(cell);
+  /** Where a feed is kept: for whoever changes it often. */
+  cell(strategy: Strategy, symbol: string): FeedCell {
+    return this.#feeds.get(strategy)?.get(symbol) ?? this.#newCell(strategy, symbol);
   }
 
   /** Calls back about everything that changed. */
@@ -180,46 +202,29 @@ export class Store {
     for (const cell of dirty) for (const listener of [...cell.listeners]) guarded(listener);
   }
 
-  #cell(strategy: Strategy, symbol: string): FeedCell {
-    return this.#feeds.get(strategy)?.get(symbol) ?? this.#newCell(strategy, symbol);
-  }
-
   #newCell(strategy: Strategy, symbol: string): FeedCell {
-    const cell = new FeedCell(this.#historySize, () => this.#nextAt(strategy, symbol));
+    const nextAt = () => this.#derived.nextAt(strategy, symbol);
+    const cell = new FeedCell(this.#historySize, nextAt, this.#derived.latencyMs, (changed) => this.#wait(changed));
     const ofStrategy = this.#feeds.get(strategy) ?? new Map<string, FeedCell>();
     this.#feeds.set(strategy, ofStrategy.set(symbol, cell));
     return cell;
   }
 
-  #remember(cell: FeedCell, signal: SignalMessage): void {
-    const { history } = cell;
-    // Nearly always the last place; a signal that was asked for later belongs further up.
-    let place = history.length;
-    while (place > 0 && (history[place - 1]?.seq ?? 0) > signal.seq) place -= 1;
-    if (place > 0 && history[place - 1]?.seq === signal.seq) return;
-    if (place === history.length) history.push(signal);
-    else history.splice(place, 0, signal);
-    // Not one by one: to move all others for every signal would cost more than to read it.
-    if (history.length > 2 * this.#historySize) history.splice(0, history.length - this.#historySize);
-    cell.historyChanged = true;
-  }
-
-  #set<T extends object>(cell: Cell<T>, change: Partial<T>): void {
-    Object.assign(cell.draft, change);
-    this.#touch(cell);
-  }
-
-  #touch<T extends object>(cell: Cell<T>): void {
-    cell.changed = true;
-    if (cell.waits) return;
-    cell.waits = true;
+  #wait(cell: Waiting): void {
     if (this.#dirty.length === 0) this.#frame(() => this.flush());
     this.#dirty.push(cell);
   }
 }
 
-/** When the next signal of a feed is due; `null` while nobody knows. */
-export type NextAt = (strategy: Strategy, symbol: string) => number | null;
+/** What is asked when a snapshot is made, not with every signal. */
+export interface Derived {
+  /** When the next signal of a feed is due; `null` while nobody knows. */
+  nextAt(strategy: Strategy, symbol: string): number | null;
+  latencyMs: LatencyMs;
+}
+
+/** How long the signal with this `seq` took, if it came at this date; `null` while nobody knows. */
+export type LatencyMs = (seq: number, receivedAt: number) => number | null;
 
 /** What waits for the next frame. */
 interface Waiting {

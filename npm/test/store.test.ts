@@ -5,10 +5,8 @@ import { scalp } from './fake-gateway.js';
 /** A store whose frames are drawn by hand. */
 function storeWithFrames(historySize = 100) {
   const frames: (() => void)[] = [];
-  const store = new Store(
-    historySize,
-    () => null,
-    (callback) => frames.push(callback),
+  const store = new Store(historySize, { nextAt: () => null, latencyMs: () => null }, (callback) =>
+    frames.push(callback),
   );
   const draw = () => {
     for (const frame of frames.splice(0)) frame();
@@ -30,8 +28,7 @@ test('a thousand changes between two frames are one snapshot and one call', () =
   });
   for (let seq = 1; seq <= 1_000; seq += 1) {
     const signal = scalp(seq, seq - 1);
-    store.remember('scalp', 'BTCUSDT', signal);
-    store.setFeed('scalp', 'BTCUSDT', { signal });
+    store.cell('scalp', 'BTCUSDT').receive(signal, seq);
   }
   expect(calls).toBe(0);
   expect(frames).toHaveLength(1);
@@ -43,10 +40,10 @@ test('a thousand changes between two frames are one snapshot and one call', () =
 
 test('a snapshot that was handed out never changes', () => {
   const { store, draw } = storeWithFrames();
-  store.setFeed('scalp', 'BTCUSDT', { status: 'live' });
+  store.cell('scalp', 'BTCUSDT').set({ status: 'live' });
   draw();
   const before = store.feed('scalp', 'BTCUSDT');
-  store.setFeed('scalp', 'BTCUSDT', { status: 'stale' });
+  store.cell('scalp', 'BTCUSDT').set({ status: 'stale' });
   draw();
   expect(before.status).toBe('live');
   expect(Object.isFrozen(before)).toBe(true);
@@ -55,24 +52,24 @@ test('a snapshot that was handed out never changes', () => {
 
 test('the history keeps its identity while no signal is added', () => {
   const { store, draw } = storeWithFrames();
-  store.remember('scalp', 'BTCUSDT', scalp(1, 0));
+  store.cell('scalp', 'BTCUSDT').remember(scalp(1, 0));
   draw();
   const { history } = store.feed('scalp', 'BTCUSDT');
-  store.setFeed('scalp', 'BTCUSDT', { status: 'stale' });
+  store.cell('scalp', 'BTCUSDT').set({ status: 'stale' });
   draw();
   expect(store.feed('scalp', 'BTCUSDT').history).toBe(history);
 });
 
 test('a signal that was missed is put where it belongs, and once', () => {
   const { store, draw } = storeWithFrames();
-  for (const seq of [10, 30, 20, 20]) store.remember('scalp', 'BTCUSDT', scalp(seq, 0));
+  for (const seq of [10, 30, 20, 20]) store.cell('scalp', 'BTCUSDT').remember(scalp(seq, 0));
   draw();
   expect(store.feed('scalp', 'BTCUSDT').history.map(({ seq }) => seq)).toEqual([10, 20, 30]);
 });
 
 test('a history of nothing is possible', () => {
   const { store, draw } = storeWithFrames(0);
-  store.remember('scalp', 'BTCUSDT', scalp(1, 0));
+  store.cell('scalp', 'BTCUSDT').remember(scalp(1, 0));
   draw();
   expect(store.feed('scalp', 'BTCUSDT').history).toEqual([]);
 });
@@ -83,7 +80,7 @@ test('feeds are told apart, and only those who watch a changed one are called', 
   store.watchFeed('scalp', 'BTCUSDT', () => called.push('bitcoin'));
   store.watchFeed('scalp', 'ETHUSDT', () => called.push('ether'));
   const stop = store.watchConnection(() => called.push('connection'));
-  store.setFeed('scalp', 'ETHUSDT', { status: 'live' });
+  store.cell('scalp', 'ETHUSDT').set({ status: 'live' });
   store.setConnection({ state: 'live' });
   draw();
   stop();
@@ -103,7 +100,7 @@ test('one who throws keeps no other from being called, and is reported', () => {
   });
   store.watchFeed('scalp', 'BTCUSDT', () => called.push('bitcoin'));
   store.watchConnection(() => called.push('connection'));
-  store.setFeed('scalp', 'BTCUSDT', { status: 'live' });
+  store.cell('scalp', 'BTCUSDT').set({ status: 'live' });
   store.setConnection({ state: 'live' });
   expect(draw).not.toThrow();
   expect(called).toEqual(['bitcoin', 'connection']);

@@ -144,8 +144,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
     // What was held by its number alone, and asked for: for this tab it is new.
-    const named = verdict === Verdict.backfill && feed.recent.length === 0 && signal.seq >= feed.last;
-    if (named) verdict = Verdict.deliver;
+    if (verdict === Verdict.backfill && feed.recent.length === 0 && signal.seq >= feed.last) verdict = Verdict.deliver;
     if (verdict !== Verdict.backfill) this.#remember(feed, signal);
     if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
     this.#followers.pass(feed, signal, verdict);

@@ -1,0 +1,59 @@
+// One feed in this tab: what is shown of it, and who follows it.
+
+import type { CoreFeedStatus } from './engine.js';
+import { TidegateError } from './errors.js';
+import type { SignalMessage } from './protocol.js';
+import type { FeedCell } from './store.js';
+import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
+
+/** What follows one feed. */
+export interface Follower {
+  signal(signal: SignalMessage): void;
+  /** It follows no more. */
+  left?: boolean;
+  /** The feed will not go on by itself. */
+  fail?(error: TidegateError): void;
+  /** The client was closed. */
+  end?(): void;
+}
+
+/** A feed as this tab sees it. */
+export class View {
+  readonly cell: FeedCell;
+  /** The list is replaced, never changed: whoever goes through one may let others come and go. */
+  followers: readonly Follower[] = [];
+
+  constructor(cell: FeedCell) {
+    this.cell = cell;
+  }
+
+  /** A signal came, at this date. */
+  deliver(signal: SignalMessage, receivedAt: number): void {
+    this.cell.receive(signal, receivedAt);
+    for (const follower of this.followers) if (!follower.left) follower.signal(signal);
+  }
+
+  /** The feed will not go on by itself. */
+  fail(error: TidegateError): void {
+    for (const follower of this.followers) follower.fail?.(error);
+  }
+
+  /** The client was closed. */
+  end(): void {
+    for (const follower of this.followers) follower.end?.();
+    this.followers = [];
+  }
+
+  /** Derives what is shown from how the feed and the connection stand. `refusal`: why the feed was rejected. */
+  show(status: CoreFeedStatus, refusal: TidegateError | null, { state, error }: ConnectionSnapshot): void {
+    let change: Pick<FeedSnapshot, 'status' | 'error'> = { status: 'idle', error: null };
+    if (this.followers.length === 0) {
+      // Idle.
+    } else if (refusal) change = { status: 'error', error: refusal };
+    else if (state === 'blocked') change = { status: 'error', error };
+    else if (status === 'queued') change = { status: 'connecting', error: new TidegateError('subscription_limit') };
+    else if (status === 'live' || status === 'stale') change = { status, error: null };
+    else change = { status: 'connecting', error: null };
+    this.cell.set(change);
+  }
+}
