@@ -7,15 +7,6 @@ import { createServer as createTcp } from 'node:net';
 import { Server as SocketIo } from 'socket.io';
 import { WebSocketServer } from 'ws';
 
-/** What happens to every dial. */
-export const FAULTS = {
-  refused: 'refused',
-  dropped: 'accepted, then dropped',
-  flapping: 'flapping',
-  limit: 'over the limit',
-  token: 'bad token',
-};
-
 /** How long a flapping server keeps a client that it has just welcomed. */
 const FLAP_MS = 100;
 
