@@ -88,7 +88,8 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Pages that may connect besides the gateway's own, as browsers write them: `https://app.example`.
     pub allowed_origins: Vec<String>,
-    /// The names by which the gateway may be addressed, with or without port. Empty: any.
+    /// The names by which the gateway may be addressed, with or without port; with `server.tls`, also those that a
+    /// client has to ask a certificate for. Empty: any.
     pub allowed_hosts: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed: addresses and ranges such as `10.0.0.0/8`.
     pub trusted_proxies: Vec<Network>,

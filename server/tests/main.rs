@@ -17,6 +17,7 @@ mod live_market;
 mod metrics;
 mod places;
 mod restart;
+mod rough;
 mod sessions;
 mod signals;
 #[expect(unreachable_pub, reason = "shared with the unit tests")]

@@ -104,7 +104,7 @@ impl Front {
             metrics,
             stopping,
             #[cfg(feature = "tls")]
-            tls: config.server.tls.is_on().then(|| tls::Acceptor::open(&config.server.tls)).transpose()?,
+            tls: config.server.tls.is_on().then(|| tls::Acceptor::open(&config.server)).transpose()?,
         })
     }
 

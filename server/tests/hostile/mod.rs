@@ -3,6 +3,7 @@
 //! A test that begins with `t_` or `d_` shows the row of that name in the list of threats and defaults.
 
 mod cost;
+mod dead;
 mod frames;
 mod http;
 mod tls;

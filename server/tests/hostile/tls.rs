@@ -29,23 +29,33 @@ impl Trust {
         version: &'static SupportedProtocolVersion,
         request: &str,
     ) -> String {
+        self.try_connect(gateway, name, version, request).await.expect("a handshake")
+    }
+
+    /// What is answered, or how the TLS handshake fails.
+    async fn try_connect(
+        &self,
+        gateway: &Gateway,
+        name: &ServerName<'static>,
+        version: &'static SupportedProtocolVersion,
+        request: &str,
+    ) -> std::io::Result<String> {
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(self.0.clone())
             .with_no_client_auth();
         let tcp = TcpStream::connect(gateway.address).await.unwrap();
-        let mut stream =
-            TlsConnector::from(Arc::new(tls)).connect(name.clone(), tcp).await.expect("a handshake");
-        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut stream = TlsConnector::from(Arc::new(tls)).connect(name.clone(), tcp).await?;
+        stream.write_all(request.as_bytes()).await?;
         let mut answer = vec![0; 4_096];
-        let read = stream.read(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer[..read]).into_owned()
+        let read = stream.read(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer[..read]).into_owned())
     }
 }
 
-/// A gateway with a certificate that was made a moment ago.
-async fn encrypted(folder: &Folder) -> (Gateway, Trust) {
+/// A gateway with a certificate that was made a moment ago, and these names; none means any.
+async fn encrypted(folder: &Folder, names: &[&str]) -> (Gateway, Trust) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let (cert_file, key_file) = (folder.path("chain.pem"), folder.path("key.pem"));
@@ -53,6 +63,7 @@ async fn encrypted(folder: &Folder) -> (Gateway, Trust) {
     std::fs::write(&key_file, signing_key.serialize_pem()).unwrap();
     let mut config = config();
     config.server.tls = TlsConfig { cert_file: cert_file.into(), key_file: key_file.into() };
+    config.server.allowed_hosts = names.iter().map(|&name| name.to_owned()).collect();
     let mut roots = RootCertStore::empty();
     roots.add(cert.der().clone()).unwrap();
     (Gateway::encrypted(config).await, Trust(roots))
@@ -61,7 +72,7 @@ async fn encrypted(folder: &Folder) -> (Gateway, Trust) {
 #[tokio::test]
 async fn requests_and_websockets_are_served_over_tls_1_2_and_1_3_with_or_without_a_server_name() {
     let folder = Folder::new();
-    let (gateway, trust) = encrypted(&folder).await;
+    let (gateway, trust) = encrypted(&folder, &[]).await;
     let localhost = ServerName::try_from("localhost").unwrap();
     let nameless = ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
     for version in [&TLS12, &TLS13] {
@@ -77,9 +88,28 @@ async fn requests_and_websockets_are_served_over_tls_1_2_and_1_3_with_or_without
 }
 
 #[tokio::test]
+async fn t_16_a_gateway_that_knows_its_names_answers_to_no_other_and_to_nobody_without_one() {
+    let folder = Folder::new();
+    let (gateway, trust) = encrypted(&folder, &["localhost"]).await;
+    let request = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let localhost = ServerName::try_from("localhost").unwrap();
+    let other = ServerName::try_from("other.example").unwrap();
+    let nameless = ServerName::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for version in [&TLS12, &TLS13] {
+        let answer = trust.connect(&gateway, &localhost, version, request).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        for name in [&other, &nameless] {
+            let refused = trust.try_connect(&gateway, name, version, request).await.unwrap_err();
+            assert!(refused.to_string().contains("AccessDenied"), "{name:?}: {refused}");
+        }
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn t_16_old_versions_plain_http_and_slow_handshakes_are_refused() {
     let folder = Folder::new();
-    let (gateway, _trust) = encrypted(&folder).await;
+    let (gateway, _trust) = encrypted(&folder, &[]).await;
     let plain = async {
         let mut raw = Raw::connect(gateway.address).await;
         raw.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await;

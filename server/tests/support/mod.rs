@@ -8,6 +8,7 @@ pub mod nginx;
 pub mod process;
 pub mod raw;
 pub mod recording;
+pub mod rough;
 pub mod wallet;
 
 use std::net::SocketAddr;

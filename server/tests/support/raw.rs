@@ -125,6 +125,19 @@ impl Raw {
         Some(Frame { opcode: header[0] & 0x0f, payload: self.take(length).await? })
     }
 
+    /// The next frame, however long it takes.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
+        if self.buffer.is_empty() {
+            self.stream.readable().await.ok()?;
+        }
+        self.frame().await
+    }
+
+    /// Says that nothing more comes; what the gateway says can still be read.
+    pub async fn finish(&mut self) {
+        let _ = self.stream.shutdown().await;
+    }
+
     /// The close code, after whatever comes first.
     pub async fn close_code(&mut self) -> Option<u16> {
         loop {
