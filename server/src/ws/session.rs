@@ -3,25 +3,27 @@
 //! It decides everything (authentication deadline, rate window, subscriptions, expiry, heartbeats) and touches
 //! nothing: no socket, no clock, no store. `now_ms` is any monotonic clock.
 
+mod action;
+mod replies;
+mod requests;
+
 use std::sync::Arc;
 
 use tidegate_protocol::{
-    AuthError, AuthErrorPayload, Authenticate, Authenticated, AuthenticatedPayload, ClientMessage, CloseCode,
-    CloseReason, Connected, ConnectedPayload, ErrorMessage, ErrorPayload, Feed, FeedRequest, GoingAway,
-    GoingAwayPayload, HEARTBEAT_SECONDS, Heartbeat, HeartbeatPayload, MAX_REFUSED_PER_WINDOW, Pong,
-    RATE_WINDOW_MS, RejectedSubscription, ServerMessage, SlidingWindow, Strategy, Subscribe, Subscribed,
-    SubscribedPayload, SubscriptionGranted, Subscriptions, TokenExpiring, TokenExpiringPayload, Unsubscribe,
-    Unsubscribed,
+    Authenticate, ClientMessage, CloseCode, CloseReason, GoingAway, GoingAwayPayload, HEARTBEAT_SECONDS,
+    Heartbeat, HeartbeatPayload, MAX_REFUSED_PER_WINDOW, RATE_WINDOW_MS, ServerMessage, SlidingWindow,
+    TokenExpiring, TokenExpiringPayload,
 };
 use uuid::Uuid;
 
+pub use self::action::{Action, ClientKind, Following, Spread, Verified};
+use self::replies::{auth_error, authenticated, expires_in_ms, refuse};
 use super::followed::{Followed, Rules};
 use super::permits::UserWindow;
 use crate::auth::Identity;
 use crate::auth::permission::Permission;
 use crate::auth::token::LEEWAY_SECONDS;
 use crate::clock::iso;
-use crate::hub::Position;
 use crate::refusal::Refusal;
 
 /// A ping frame is sent this often.
@@ -47,80 +49,6 @@ const MOVE_SPREAD_MS: u64 = 5_000;
 const SERVER_RESTARTING: &str = CloseReason::ServerRestarting.as_str();
 /// Why an old connection is asked to move.
 const CONNECTION_IS_OLD: &str = "Connection is a day old";
-
-/// What kind of client it is: who offers `tidegate.v1` understands more messages and close codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientKind {
-    /// An ordinary HopiumCore client.
-    Plain,
-    /// A client of the v1 protocol.
-    V1,
-}
-
-impl ClientKind {
-    /// For metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::V1 => "v1",
-        }
-    }
-}
-
-/// What the connection is to do, in this order.
-#[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "made and performed at once, never stored in bulk")]
-pub enum Action {
-    /// Send this message.
-    Send(ServerMessage),
-    /// Check this token and take a place for its user; then call [`Session::handle_verified`].
-    Verify(Authenticate),
-    /// Follow these feeds, send [`Session::subscribed`] with what the hub says, then the backlogs.
-    Follow(Following),
-    /// Stop following this feed.
-    Unfollow(Feed),
-    /// Send a ping frame.
-    Ping,
-    /// Close with this code and reason; nothing is to be sent after it.
-    Close(CloseCode, &'static str),
-}
-
-/// Subscriptions that were accepted, on their way through the hub.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Following {
-    id: u64,
-    batch: bool,
-    /// The feeds, and from where each goes on.
-    pub feeds: Vec<(Feed, Position)>,
-    rejected: Vec<RejectedSubscription>,
-}
-
-/// How the connections of a gateway that stops are spread: over how long they are closed, and over how long they
-/// come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread {
-    /// Milliseconds until the last one is closed.
-    pub close_ms: u64,
-    /// Milliseconds, after that, until the last one is back.
-    pub reconnect_ms: u64,
-}
-
-impl Spread {
-    /// For this many connections: 500 a second are closed, in two seconds at most, and 200 a second come back, in a
-    /// minute at most.
-    #[must_use]
-    pub fn of(connections: usize) -> Self {
-        let connections = connections as u64;
-        Self {
-            close_ms: (connections * 2).clamp(1, 2_000),
-            reconnect_ms: (connections * 5).clamp(5_000, 60_000),
-        }
-    }
-}
-
-/// The outcome of [`Action::Verify`].
-pub type Verified = Result<Identity, Refusal>;
 
 /// One client's session.
 #[derive(Debug)]
@@ -283,46 +211,6 @@ impl Session {
         actions
     }
 
-    /// The reply to a `subscribe`, once the hub has said of each feed whether it was recovered.
-    #[must_use]
-    pub fn subscribed(&self, following: &Following, recovered: &[bool]) -> ServerMessage {
-        let granted: Vec<_> = following
-            .feeds
-            .iter()
-            .zip(recovered)
-            .map(|((feed, _), recovered)| SubscriptionGranted {
-                symbol: feed.symbol,
-                strategy: feed.strategy,
-                interval_ms: self.interval_ms(feed.strategy),
-                recovered: *recovered,
-            })
-            .collect();
-        let single = match (following.batch, granted.as_slice()) {
-            (false, [only]) => Some((only.symbol, only.strategy)),
-            _ => None,
-        };
-        let message = match single {
-            Some((symbol, strategy)) => format!("Subscribed to {symbol} with {strategy} strategy."),
-            None => {
-                let asked = granted.len() + following.rejected.len();
-                format!("Subscribed to {} of {asked} feeds.", granted.len())
-            }
-        };
-        let (subscribed, strategies) = self.followed.summary();
-        ServerMessage::Subscribed(Subscribed {
-            id: following.id,
-            symbol: single.map(|(symbol, _)| symbol),
-            strategy: single.map(|(_, strategy)| strategy),
-            payload: SubscribedPayload {
-                subscribed,
-                strategies,
-                subscriptions: granted,
-                rejected: following.rejected.clone(),
-                message: format!("{message} Updates will be pushed automatically."),
-            },
-        })
-    }
-
     /// Something was sent: the next heartbeat is not needed before a while.
     pub fn handle_sent(&mut self, now_ms: u64) {
         self.sent_at_ms = now_ms;
@@ -447,124 +335,6 @@ impl Session {
         actions
     }
 
-    /// Any message but `authenticate`.
-    fn handle_counted(&mut self, message: ClientMessage, now_ms: u64, wall_ms: i64) -> Vec<Action> {
-        let id = message.id();
-        if let Err(refusal) = self.count(now_ms) {
-            return self.over_limit(id, &refusal);
-        }
-        if matches!(self.phase, Phase::Anonymous { .. }) {
-            return vec![refuse(id, &Refusal::Unauthenticated)];
-        }
-        match message {
-            ClientMessage::Authenticate(message) => vec![Action::Verify(message)],
-            ClientMessage::Subscribe(message) => self.subscribe(id, &message),
-            ClientMessage::Unsubscribe(message) => self.unsubscribe(id, &message),
-            ClientMessage::ListSubscriptions(_) => {
-                let payload = self.followed.list(Vec::new());
-                vec![Action::Send(ServerMessage::Subscriptions(Subscriptions { id, payload }))]
-            }
-            ClientMessage::Ping(_) => {
-                vec![Action::Send(ServerMessage::Pong(Pong { id, server_time: iso(wall_ms) }))]
-            }
-        }
-    }
-
-    fn subscribe(&mut self, id: u64, message: &Subscribe) -> Vec<Action> {
-        if let Err(refusal) = self.allow(Permission::SignalsRead) {
-            return vec![refuse(id, &refusal)];
-        }
-        let batch = message.subscriptions.is_some();
-        let action = self.follow(id, batch, &message.requests());
-        match action {
-            Action::Follow(following) if !batch && following.feeds.is_empty() => {
-                following.rejected.into_iter().map(|rejected| refuse_item(id, rejected)).collect()
-            }
-            action => vec![action],
-        }
-    }
-
-    /// Whether the roles in the token allow it.
-    fn allow(&self, permission: Permission) -> Result<(), Refusal> {
-        match &self.phase {
-            Phase::Live(member) if self.rules.permissions.allow(&member.identity.roles, permission) => Ok(()),
-            _ => Err(Refusal::Forbidden(permission)),
-        }
-    }
-
-    /// Takes up what can be taken up of `requests`, each by itself.
-    fn follow(&mut self, id: u64, batch: bool, requests: &[FeedRequest]) -> Action {
-        let mut following = Following { id, batch, feeds: Vec::new(), rejected: Vec::new() };
-        for request in requests {
-            match self.followed.take_up(request, &self.rules) {
-                // Named before in this batch: what was asked for then is still to be sent.
-                Ok((feed, Position::Current))
-                    if following.feeds.iter().any(|(earlier, _)| *earlier == feed) => {}
-                Ok((feed, position)) => {
-                    following.feeds.retain(|(earlier, _)| *earlier != feed);
-                    following.feeds.push((feed, position));
-                }
-                Err(refusal) => following.rejected.push(rejected(request, &refusal)),
-            }
-        }
-        Action::Follow(following)
-    }
-
-    fn unsubscribe(&mut self, id: u64, message: &Unsubscribe) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let mut rejections = Vec::new();
-        for request in message.requests() {
-            match self.followed.give_up(&request, &self.rules) {
-                Ok(feeds) => actions.extend(feeds.into_iter().map(Action::Unfollow)),
-                Err(refusal) => rejections.push(rejected(&request, &refusal)),
-            }
-        }
-        let batch = message.subscriptions.is_some();
-        if !batch && !rejections.is_empty() {
-            return rejections.into_iter().map(|rejected| refuse_item(id, rejected)).collect();
-        }
-        let named = |text: &Option<String>| text.as_deref().filter(|_| !batch).map(str::to_owned);
-        actions.push(Action::Send(ServerMessage::Unsubscribed(Unsubscribed {
-            id,
-            symbol: named(&message.symbol).and_then(|symbol| symbol.parse().ok()),
-            strategy: named(&message.strategy).and_then(|strategy| strategy.parse().ok()),
-            payload: self.followed.list(rejections),
-        })));
-        actions
-    }
-
-    fn interval_ms(&self, strategy: Strategy) -> u64 {
-        self.rules.interval_ms.get(&strategy).copied().unwrap_or_else(|| strategy.interval_ms())
-    }
-
-    /// Counts a message against the rate limit: that of the connection, and that of its user.
-    fn count(&mut self, now_ms: u64) -> Result<(), Refusal> {
-        let messages_per_minute = self.rules.limits.messages_per_minute;
-        let mut of_user = self.taken_by_user.as_ref().map(|window| window.lock().expect("no holder panics"));
-        let wait_ms = of_user.as_mut().map_or(0, |window| window.wait_ms(now_ms));
-        let retry_after_ms = wait_ms.max(self.taken.wait_ms(now_ms));
-        if retry_after_ms == 0 {
-            let taken = self.taken.try_take(now_ms);
-            debug_assert!(taken.is_ok(), "it was just asked");
-            if let Some(window) = &mut of_user {
-                let taken = window.try_take(now_ms);
-                debug_assert!(taken.is_ok(), "it was just asked, and is locked");
-            }
-            return Ok(());
-        }
-        match self.refused.try_take(now_ms) {
-            Ok(()) => Err(Refusal::RateLimited { messages_per_minute, retry_after_ms }),
-            Err(_) => Err(Refusal::Flooding),
-        }
-    }
-
-    fn over_limit(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {
-        match refusal {
-            Refusal::Flooding => self.refuse_and_close(id, refusal),
-            _ => vec![refuse(id, refusal)],
-        }
-    }
-
     fn refuse_authentication(&mut self, id: u64, refusal: &Refusal) -> Vec<Action> {
         match refusal {
             Refusal::InvalidToken | Refusal::TokenExpired => {
@@ -599,66 +369,6 @@ impl Session {
         let notice_at_ms =
             (self.kind == ClientKind::V1).then(|| expires_at_ms.saturating_sub(EXPIRY_NOTICE_MS).max(now_ms));
         Member { identity, expires_at_ms, notice_at_ms }
-    }
-
-    fn connected(&self, wall_ms: i64) -> ServerMessage {
-        let Phase::Live(member) = &self.phase else { unreachable!("called when a session becomes live") };
-        ServerMessage::Connected(Connected {
-            // No reply: an `authenticate` has its own.
-            id: 0,
-            payload: ConnectedPayload {
-                session_id: self.id.to_string(),
-                user_id: member.identity.user_id.to_string(),
-                wallet_address: member.identity.user_id.to_string(),
-                roles: member.identity.roles.clone(),
-                expires_at: iso(member.identity.expires_at_ms),
-                expires_in_ms: expires_in_ms(&member.identity, wall_ms),
-                server_time: iso(wall_ms),
-                heartbeat_seconds: HEARTBEAT_SECONDS,
-                limits: self.rules.limits,
-            },
-        })
-    }
-}
-
-fn expires_in_ms(identity: &Identity, wall_ms: i64) -> u64 {
-    u64::try_from(identity.expires_at_ms - wall_ms).unwrap_or(0)
-}
-
-fn authenticated(id: u64, identity: &Identity, wall_ms: i64) -> ServerMessage {
-    ServerMessage::Authenticated(Authenticated {
-        id,
-        payload: AuthenticatedPayload {
-            wallet_address: identity.user_id.to_string(),
-            expires_at: iso(identity.expires_at_ms),
-            expires_in_ms: expires_in_ms(identity, wall_ms),
-        },
-    })
-}
-
-fn auth_error(id: u64, refusal: &Refusal) -> Action {
-    // Clients match on this text for every token that is not accepted; the code tells them apart.
-    let text = if *refusal == Refusal::TokenExpired { Refusal::InvalidToken.text() } else { refusal.text() };
-    let payload = AuthErrorPayload { error: text, code: refusal.code() };
-    Action::Send(ServerMessage::AuthError(AuthError { id, payload }))
-}
-
-fn refuse(id: u64, refusal: &Refusal) -> Action {
-    Action::Send(ServerMessage::Error(ErrorMessage { id, payload: refusal.payload() }))
-}
-
-fn refuse_item(id: u64, rejected: RejectedSubscription) -> Action {
-    let payload = ErrorPayload { error: rejected.error, code: rejected.code, retry_after_ms: None };
-    Action::Send(ServerMessage::Error(ErrorMessage { id, payload }))
-}
-
-fn rejected(request: &FeedRequest, refusal: &Refusal) -> RejectedSubscription {
-    use tidegate_protocol::shortened;
-    RejectedSubscription {
-        symbol: shortened(&request.symbol),
-        strategy: request.strategy.as_deref().map(shortened),
-        error: refusal.text(),
-        code: refusal.code(),
     }
 }
 

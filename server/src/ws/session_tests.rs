@@ -2,10 +2,11 @@
 
 use proptest::prelude::{Strategy as _, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
-use tidegate_protocol::Limits;
+use tidegate_protocol::{Feed, Limits, Strategy};
 
 use super::*;
 use crate::auth::permission::Permissions;
+use crate::hub::Position;
 
 pub(super) const WALL_MS: i64 = 1_762_252_200_000;
 const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
