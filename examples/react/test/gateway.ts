@@ -24,9 +24,15 @@ export class Gateway {
   ) {}
 
   /** Starts `binary` on a free port, in an empty folder so that no configuration file is found. */
-  static async start(binary: string): Promise<Gateway> {
+  static async start(binary: string, attempts = 3): Promise<Gateway> {
     const gateway = new Gateway(binary, await freePort(), await mkdtemp(join(tmpdir(), 'tidegate-')));
-    await gateway.start();
+    try {
+      await gateway.start();
+    } catch (error) {
+      // Somebody else took the port in between.
+      if (attempts === 1) throw error;
+      return Gateway.start(binary, attempts - 1);
+    }
     return gateway;
   }
 
@@ -66,7 +72,7 @@ export class Gateway {
 }
 
 /** Asks until the answer is true; an error counts as "not yet" unless the time is up. */
-export async function until(what: string, ask: () => Promise<boolean>, forMs = 10_000): Promise<void> {
+export async function until(what: string, ask: () => Promise<boolean>, forMs = 60_000): Promise<void> {
   const end = Date.now() + forMs;
   for (;;) {
     try {
