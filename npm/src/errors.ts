@@ -112,7 +112,7 @@ const signIn = 'Sign in again.';
 const again = 'The client tries again by itself.';
 const askedAgain = 'It is asked again by itself.';
 const operator = 'Ask the operator of the gateway.';
-const bug = 'Please report it, with debugReport().';
+const bug = 'Please report it with the text of debugReport().';
 
 const texts: Record<TidegateErrorCode, Texts> = {
   unauthenticated: ['The gateway asks for authentication', signIn, false],
@@ -132,19 +132,23 @@ const texts: Record<TidegateErrorCode, Texts> = {
   internal: ['The gateway failed', `Its log says why. ${again}`, true],
   wasm_failed: [
     'The WebAssembly module could not be loaded',
-    "Allow 'wasm-unsafe-eval' in the content security policy, or serve tidegate/tidegate.wasm and pass its address as wasm.",
+    "Allow 'wasm-unsafe-eval' in script-src of the content security policy. If a bundler broke it: serve tidegate/tidegate.wasm and pass its address as wasm.",
     true,
   ],
   wasm_trap: ['The client failed and was restarted', bug, true],
   invalid_url: ['The address of the gateway is not valid', 'Use wss://host/ws, or /ws for the page’s host.', false],
   insecure_url: ['A secure page may not connect to ws:', 'Use wss:; only loopback addresses are exempt.', false],
-  no_websocket: ['There is no WebSocket here', "Pass that of the npm package 'ws' as webSocket.", false],
+  no_websocket: [
+    'There is no WebSocket here',
+    "Pass that of the npm package 'ws' as webSocket: (url, protocols) => new WebSocket(url, protocols).",
+    false,
+  ],
   invalid_feed: [
     'There is no such feed',
     'A symbol is 2 to 20 of A-Z and 0-9; a strategy is scalp, momentum or range_trading.',
     false,
   ],
-  connect_timeout: ['The gateway did not answer in time', 'Check that the gateway is reachable.', true],
+  connect_timeout: ['The gateway did not answer in time', 'Check the address, and that the gateway runs.', true],
   aborted: ['The attempt was given up', '', true],
   closed: ['The client is closed', 'Connect a new one.', false],
   token_failed: ['getToken failed', askedAgain, true],
@@ -154,7 +158,7 @@ const texts: Record<TidegateErrorCode, Texts> = {
   token_refused: ['The gateway refused a token, and then a fresh one', signIn, false],
   stopped: ['The gateway closed the connection for good', operator, false],
   replaced: ['Another connection took the place of this one', 'Connect again to take it back.', false],
-  protocol_fault: ['The gateway closed the connection over a fault of this client', bug, true],
+  protocol_fault: ['The gateway closed the connection because of a fault of this client', bug, true],
   message_refused: ['The gateway refused a message of this client', bug, true],
   wallet_rejected: ['The request was rejected in the wallet', 'Sign the message to sign in.', false],
   wallet_unavailable: ['The wallet offers no account', 'Unlock the wallet and choose an account.', false],

@@ -20,7 +20,7 @@ export function socketUrl(url: string | URL, page: PageLocation | undefined): st
   // A browser refuses an address with a fragment.
   resolved.hash = '';
   if (resolved.protocol === 'ws:' && page?.protocol === 'https:' && !isLoopback(resolved.hostname)) {
-    throw new TidegateError('insecure_url');
+    throw new TidegateError('insecure_url', { message: `A secure page may not connect to ws://${resolved.host}` });
   }
   return resolved.href;
 }

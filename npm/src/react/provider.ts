@@ -68,6 +68,6 @@ export const TidegateProvider: FunctionComponent<TidegateProviderProps> = ({ chi
 /** The provider's link. */
 export function useLink(): Link {
   const link = useContext(TidegateContext);
-  if (!link) throw new Error('This hook needs a <TidegateProvider> above it.');
+  if (!link) throw new Error('This hook needs a <TidegateProvider> above the component that uses it.');
   return link;
 }
