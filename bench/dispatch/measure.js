@@ -5,11 +5,12 @@
 
 /**
  * Bytes of a message, what the SDK is to take of the plain client's time, and what it may take: what it takes today and
- * a little more, so that nothing grows in passing. To be lowered with every saving until the two are the same.
+ * 8 % more, so that nothing grows in passing. To be lowered with every saving until the two are the same. Where the rest
+ * goes is told in `npm/README.md`.
  */
 export const SIZES = [
-  { bytes: 100, target: 1.25, gate: 1.8 },
-  { bytes: 540, target: 1.15, gate: 1.35 },
+  { bytes: 100, target: 1.25, gate: 1.5 },
+  { bytes: 540, target: 1.15, gate: 1.24 },
   { bytes: 2_300, target: 1.15, gate: 1.15 },
 ];
 

@@ -16,7 +16,6 @@ const STEPS: &[Step] = &[
     ("clippy without optional features, and without any", without_features),
     ("browser SDK: webpack 5, Vite 6 and Next 16", sdk::bundlers),
     ("browser SDK: the same bytes from another folder", sdk::reproducible),
-    ("browser SDK: delivery beside plain JavaScript", sdk::dispatch),
     ("browser SDK: dials a minute against faults", sdk::storms),
     ("browser SDK: 1,000 random half-hours of tabs", sdk::tabs),
     ("client core: 80,000 random half-hours", half_hours),

@@ -1,5 +1,5 @@
-//! What `cargo xtask test --long` asks of the browser SDK beyond its tests: more bundlers, measurements, a second
-//! build.
+//! What `cargo xtask test` asks of the browser SDK beyond its tests: how fast it delivers, and with `--long` more
+//! bundlers, storms, a second build.
 
 use anyhow::Result;
 
@@ -25,12 +25,10 @@ pub(crate) fn reproducible() -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Delivery of a signal beside JSON.parse, a switch and a callback.
-pub(crate) fn dispatch() -> Result<Outcome> {
+/// Delivery of a signal beside JSON.parse, a switch and a callback, in Node.js and Chromium.
+pub(crate) fn dispatch() -> Result<()> {
     let mut measure = bench(&["run", "dispatch", "--", "--check"])?;
-    measure.env("CHROMIUM", chromium::ensure()?);
-    shell::run(&mut measure)?;
-    Ok(Outcome::Done)
+    shell::run(measure.env("CHROMIUM", chromium::ensure()?))
 }
 
 /// Dials a minute against servers in trouble, beside other clients.

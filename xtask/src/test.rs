@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::npm::npm;
 use crate::shell::{self, Outcome, Steps, cargo, debug_folder, root};
 use crate::toolchain::WASM_TARGET;
-use crate::{chromium, dashboard, long, pictures, toolchain, wasm};
+use crate::{chromium, dashboard, long, pictures, sdk, toolchain, wasm};
 
 /// The only crate that is not compiled for this machine.
 pub(crate) const NOT_NATIVE: [&str; 3] = ["--workspace", "--exclude", "tidegate-client-wasm"];
@@ -64,6 +64,9 @@ fn ordinary(steps: &mut Steps, fast: bool) -> Result<()> {
         steps.step("documentation", documentation)?;
     }
     steps.step("browser SDK and dashboard tests", || node_tests(fast))?;
+    if !fast {
+        steps.step("browser SDK: delivery beside plain JavaScript", sdk::dispatch)?;
+    }
     steps.step_if_possible("dependencies: licences, sources", dependencies)?;
     steps.step_if_possible("generated files are committed", generated_files)
 }
