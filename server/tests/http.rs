@@ -303,6 +303,7 @@ async fn t_21_signing_out_ends_the_session_and_its_connections() {
     let body = json!({ "refresh_token": one["refresh_token"] }).to_string();
     assert_eq!(gateway.post("/api/auth/logout", &body).await.0, 204);
     assert_eq!(ended.closed().await, (4001, "Session revoked".into()));
+    println!("figure: closed {:?} after signing out", started.elapsed());
     assert!(started.elapsed() < std::time::Duration::from_secs(1) + LATE);
     assert_eq!(refresh(&gateway, &one["refresh_token"]).await.0, 401);
     assert_eq!(gateway.upgrade(&path(&one), &[]).await.err().map(|refused| refused.0), Some(401));

@@ -125,6 +125,7 @@ impl Everything {
     }
 
     fn refused(&self, what: &str, token: &str) {
+        println!("refused: {what}");
         let verdict = self.tokens.verify(token, NOW_MS);
         assert_eq!(verdict, Err(TokenRefused::Invalid), "{what}: {:?}", self.tokens.examine(token, NOW_MS));
     }

@@ -43,10 +43,11 @@ async fn long_t_39_d_10_the_kernel_forgets_who_reads_nothing_any_more() {
     raw.upgrade(&format!("/ws?token={}", token(WALLET))).await;
     raw.send(&subscribe).await;
     let started = Instant::now();
+    // Half a minute without an open window; who opens it a little now and then has more time.
     let wait_for = async |wanted: usize| {
         while orphans(gateway.address.port()) != wanted {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            assert!(started.elapsed() < Duration::from_secs(120), "not {wanted} orphans");
+            assert!(started.elapsed() < Duration::from_secs(300), "not {wanted} orphans");
         }
         started.elapsed()
     };
