@@ -4,13 +4,15 @@
 //! while before: those who are there go on, and newcomers are told to try again.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::interval;
 
-/// How often it is looked at: not many connections fit into this time.
+/// How often it is looked at when nobody asks.
 const EVERY: Duration = Duration::from_millis(250);
+/// And after so many who did: a storm of newcomers does not wait for the clock.
+const NEWCOMERS: u32 = 16;
 /// From this share of what is granted on, nobody new is let in.
 const SHORT_PERCENT: u64 = 90;
 /// A limit as large as this stands for none.
@@ -21,6 +23,7 @@ const NO_LIMIT: u64 = 1 << 60;
 pub struct Memory {
     granted: Option<u64>,
     short: AtomicBool,
+    newcomers: AtomicU32,
 }
 
 impl Memory {
@@ -28,36 +31,43 @@ impl Memory {
     #[must_use]
     pub fn new(megabytes: u32) -> Self {
         let granted = if megabytes == 0 { granted() } else { Some(u64::from(megabytes) << 20) };
-        Self { granted, short: AtomicBool::new(false) }
+        Self { granted, short: AtomicBool::new(false), newcomers: AtomicU32::new(0) }
     }
 
-    /// Whether nobody new is to be let in.
+    /// Whether this newcomer is to be refused.
     #[must_use]
     pub fn is_short(&self) -> bool {
+        if self.newcomers.fetch_add(1, Ordering::Relaxed).is_multiple_of(NEWCOMERS) {
+            self.look();
+        }
         self.short.load(Ordering::Relaxed)
     }
 
     /// Looks at it for as long as it is polled.
     pub(crate) async fn watch(&self) {
-        let Some(granted) = self.granted else { return };
         let mut ticks = interval(EVERY);
         loop {
             ticks.tick().await;
-            let Some(resident) = resident() else { return };
-            let short = is_short(resident, granted);
-            if self.short.swap(short, Ordering::Relaxed) != short {
-                let (resident, granted) = (resident >> 20, granted >> 20);
-                if short {
-                    tracing::error!(
-                        resident,
-                        granted,
-                        "nearly all memory is taken: new connections are refused. Grant more megabytes, or lower \
-                         limits.connections_per_node"
-                    );
-                } else {
-                    tracing::info!(resident, granted, "there is memory again for new connections");
-                }
-            }
+            self.look();
+        }
+    }
+
+    fn look(&self) {
+        let (Some(granted), Some(resident)) = (self.granted, resident()) else { return };
+        let short = is_short(resident, granted);
+        if self.short.swap(short, Ordering::Relaxed) == short {
+            return;
+        }
+        let (resident, granted) = (resident >> 20, granted >> 20);
+        if short {
+            tracing::error!(
+                resident,
+                granted,
+                "nearly all memory is taken: new connections are refused. Grant more megabytes, or lower \
+                 limits.connections_per_node"
+            );
+        } else {
+            tracing::info!(resident, granted, "there is memory again for new connections");
         }
     }
 }
