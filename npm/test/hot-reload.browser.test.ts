@@ -24,7 +24,7 @@ withFakeGateway('a file that is saved while the page is open', (world) => {
     url = `http://127.0.0.1:${port}/`;
     const args = ['--strictPort', '--host', '127.0.0.1', '--port', String(port)];
     stop = await serveProgram('node_modules/vite/bin/vite.js', args, folder, url);
-  });
+  }, 600_000);
 
   afterAll(async () => {
     await stop?.();

@@ -80,12 +80,12 @@ describe.skipIf(!binary)('an application gets live signals', () => {
     for (const program of ['module.mjs', 'common.cjs']) {
       expect(await run('node', [program], folder, env)).toBe('scalp BTCUSDT\nscalp BTCUSDT\n');
     }
-  });
+  }, 600_000);
 
   describe.skipIf(!executablePath)('in a browser', () => {
     test('without a bundler, under a strict policy', async () => {
       await stage.showFiles(await tarball.installInto('plain'));
-    });
+    }, 600_000);
 
     test('built by esbuild, with and without splitting', async () => {
       const folder = await tarball.installApp('esbuild');
@@ -96,7 +96,7 @@ describe.skipIf(!binary)('an application gets live signals', () => {
         await cp(join(folder, 'index.html'), join(out, 'index.html'));
         await stage.showFiles(out);
       }
-    });
+    }, 600_000);
 
     test('built by Vite 8, and from its development server', async () => {
       const folder = await tarball.installApp('vite-8');

@@ -354,6 +354,9 @@ export class Tab implements Rim {
   }
 }
 
+/** How long a feed is kept that nobody wants any more. */
+const LINGER_MS = 3_000;
+
 /** The engine as far as tabs see it: positions, verdicts, and a dial that takes a moment. */
 export class FakeEngine implements SharedEngine {
   started = false;
@@ -366,6 +369,10 @@ export class FakeEngine implements SharedEngine {
   readonly #listener: EngineListener;
   readonly #feed: Feed;
   #references = 0;
+  /** Of the references so far. */
+  #changes = 0;
+  /** How often the feed was granted. */
+  #grant = 0;
   #position = 0;
   #hole = Number.POSITIVE_INFINITY;
   #dial = 0;
@@ -430,6 +437,7 @@ export class FakeEngine implements SharedEngine {
 
   subscribe(_strategy: Strategy, _symbol: string): Feed {
     this.#references += 1;
+    this.#changes += 1;
     // Not at once: as in the core, all that is said of a feed in the same moment counts.
     this.#tab.world.later(1, () => this.#resume(), this.#tab);
     return this.#feed;
@@ -437,7 +445,13 @@ export class FakeEngine implements SharedEngine {
 
   release(): void {
     this.#references -= 1;
-    this.granted &&= this.#references > 0;
+    this.#changes += 1;
+    const changes = this.#changes;
+    // As in the core: whoever wants it again soon finds it as if it had never been given back.
+    const end = () => {
+      if (changes === this.#changes && this.#references === 0) this.granted = false;
+    };
+    this.#tab.world.later(LINGER_MS, end, this.#tab);
   }
 
   held(_: Feed, seq: number): void {
@@ -478,12 +492,20 @@ export class FakeEngine implements SharedEngine {
   }
 
   receive(signal: SignalMessage): void {
+    const grant = this.#grant;
     const receive = () => {
-      if (!this.connected || signal.seq <= this.#position || this.#references === 0) return;
-      const gap = this.#position !== 0 && signal.prev !== this.#position;
-      if (gap) throw new Error('the gateway leaves no gaps');
+      // The core knows a signal that was sent for an older subscription.
+      if (!this.connected || !this.granted || grant !== this.#grant || signal.seq <= this.#position) return;
+      const last = this.#position;
+      // Only when a follower says how far it is while the first answer is on its way.
+      const gap = last !== 0 && signal.prev !== last;
       this.#position = signal.seq;
-      this.#listener.onSignal(this.#feed, signal, Verdict.deliver, this.#tab.world.now);
+      if (gap) this.#listener.onGap(this.#feed, last, signal.seq);
+      const verdict = gap ? Verdict.gap : Verdict.deliver;
+      this.#listener.onSignal(this.#feed, signal, verdict, this.#tab.world.now);
+      if (!gap) return;
+      this.#hole = Math.min(this.#hole, last);
+      this.#fill();
     };
     this.#tab.world.later(1, receive, this.#tab);
   }
@@ -511,6 +533,7 @@ export class FakeEngine implements SharedEngine {
   #resume(): void {
     if (!this.connected || this.granted || this.#references === 0) return;
     this.granted = true;
+    this.#grant += 1;
     const { log } = this.#tab.world;
     this.#listener.onFeed(this.#feed, 'live', '');
     this.#fill();

@@ -360,8 +360,8 @@ test('a tab that the gateway takes for another user than its group leaves the gr
   expect(second?.engine.connected, 'its own connection is as good as before').toBe(true);
 });
 
-/** One random half-hour with up to six tabs; afterwards everything has to be well. */
-async function halfHour(seed: number): Promise<void> {
+/** One random half-hour with up to six tabs; afterwards everything has to be well. How many gaps were told. */
+async function halfHour(seed: number): Promise<number> {
   begin(seed);
   const dice = random(seed + 1);
   const oneOf = <T>(list: T[]) => list[Math.floor(dice() * list.length)];
@@ -400,16 +400,27 @@ async function halfHour(seed: number): Promise<void> {
   expect(world.connected).toHaveLength(1);
   for (const tab of here()) {
     expect(tab.seen.at(-1), `${tab.id} is up to date`).toBe(world.log.at(-1)?.seq);
-    expect(tab.seen, `${tab.id} misses nothing and hears nothing twice`).toEqual(all().slice(-tab.seen.length));
-    expect(tab.gaps).toEqual([]);
+    expectWhole(tab);
   }
+  return here().reduce((gaps, tab) => gaps + tab.gaps.length, 0);
+}
+
+/** It misses nothing and hears nothing twice; where it was told of a gap, what was missing came after. */
+function expectWhole(tab: Tab): void {
+  const late = all().filter((seq) => tab.gaps.some(([after, before]) => after < seq && seq < before));
+  for (const seq of late) expect(tab.filled, `${tab.id} got ${seq} in the end`).toContain(seq);
+  const inTime = all().filter((seq) => !late.includes(seq));
+  expect(tab.seen, `${tab.id} misses nothing and hears nothing twice`).toEqual(inTime.slice(-tab.seen.length));
 }
 
 test('the invariants hold at every step of random half-hours', async () => {
   const runs = Number(process.env['TIDEGATE_TAB_RUNS'] ?? 30);
+  let gaps = 0;
   for (let seed = 1; seed <= runs; seed += 1) {
-    await halfHour(seed).catch((cause: unknown) => {
+    gaps += await halfHour(seed).catch((cause: unknown) => {
       throw new Error(`seed ${seed}: ${String(cause)}`, { cause });
     });
   }
-}, 600_000);
+  // A tab that was behind and a leader that is new, within one round trip: they are told, and get it after.
+  expect(gaps).toBeLessThanOrEqual(runs / 50);
+}, 3_600_000);
