@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use serde_json::{Value, json};
-use tidegate_protocol::{Pong, Strategy};
+use tidegate_protocol::{CloseCode, Pong, ServerMessage, Strategy};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 use tokio_tungstenite::tungstenite;
 use uuid::Uuid;
 
+use super::writing::WRITE_DEADLINE;
 use super::*;
 use crate::auth::Identity;
 use crate::config::Config;
