@@ -28,6 +28,7 @@ import type {
   WebSocketFactory,
 } from './types.js';
 import { pageLocation, socketUrl } from './url.js';
+import { once, Usage } from './usage.js';
 import { type Follower, View } from './view.js';
 
 type Listeners = { [K in keyof ClientEvents]: Set<(value: ClientEvents[K]) => void> };
@@ -44,6 +45,7 @@ export class TidegateClient implements Client, SharedListener {
   /** The same engine, or another tab's. */
   readonly #shared: Shared<Engine>;
   readonly #store: Store;
+  readonly #usage: Usage;
   readonly #clock = new Clock();
   readonly #listeners: Listeners = {
     status: new Set(),
@@ -53,8 +55,6 @@ export class TidegateClient implements Client, SharedListener {
     close: new Set(),
   };
   #leavePage: () => void = () => {};
-  #usageTimer: ReturnType<typeof setInterval> | undefined;
-  #usageWatchers = 0;
   #closed = false;
 
   constructor(options: ClientOptions) {
@@ -76,6 +76,11 @@ export class TidegateClient implements Client, SharedListener {
       new Engine({ url, getToken: token, webSocket, lingerMs }, listener);
     this.#shared = new Shared({ rim, url, identity: options.identity, getToken }, this, own);
     this.#engine = this.#shared.engine;
+    this.#usage = new Usage(
+      this.#store,
+      () => this.#engine.usage,
+      () => this.#shared.follows,
+    );
     this.debug = {
       dropConnection: () => this.#shared.dropConnection(),
       send: (text) => this.#engine.sendRaw(text),
@@ -129,14 +134,11 @@ export class TidegateClient implements Client, SharedListener {
   watchConnection(listener: () => void): () => void {
     const unwatch = this.#store.watchConnection(listener);
     if (this.#closed) return unwatch;
-    this.#usageWatchers += 1;
-    // The count of messages sinks by itself as the minute passes.
-    this.#usageTimer ??= setInterval(() => this.#refreshUsage(), USAGE_MS);
-    return once(() => {
+    const leave = this.#usage.watch();
+    return () => {
       unwatch();
-      this.#usageWatchers -= 1;
-      if (this.#usageWatchers === 0) this.#stopUsage();
-    });
+      leave();
+    };
   }
 
   on<K extends keyof ClientEvents>(event: K, listener: (value: ClientEvents[K]) => void): () => void {
@@ -188,7 +190,7 @@ export class TidegateClient implements Client, SharedListener {
     if (this.#closed) return;
     this.#closed = true;
     this.#leavePage();
-    this.#stopUsage();
+    this.#usage.stop();
     this.#shared.close();
     for (const feed of this.#engine.feeds()) {
       feed.view?.end();
@@ -221,13 +223,13 @@ export class TidegateClient implements Client, SharedListener {
       expiresAt: known(expiresInMs, now),
       pacedUntil: known(pacedForMs, now),
       error: errorOf(state, block, was),
-      limits: state === 'live' || was.limits ? this.#limits(connections, feeds, messages) : null,
+      limits: state === 'live' || was.limits ? this.#usage.limits(connections, feeds, messages) : null,
     });
     this.#showBlock(was);
   }
 
   mirror(): Mirror {
-    this.#refreshUsage();
+    this.#usage.refresh();
     const { connection } = this.#store;
     return { ...connection, error: connection.error?.toJSON() ?? null, offsetMs: this.#clock.offsetMs };
   }
@@ -280,7 +282,7 @@ export class TidegateClient implements Client, SharedListener {
   }
 
   onFrame(direction: 'in' | 'out', text: string): void {
-    if (direction === 'out') this.#refreshUsage();
+    if (direction === 'out') this.#usage.refresh();
     if (this.#listeners.frame.size === 0) return;
     const shown = direction === 'out' ? masked(text) : text;
     this.#emit('frame', { direction, text: shown, at: Date.now() });
@@ -352,32 +354,9 @@ export class TidegateClient implements Client, SharedListener {
     for (const feed of this.#engine.feeds()) feed.view?.fail(error);
   }
 
-  #limits(connections = 0, subscriptions = 0, messages = 0): NonNullable<ConnectionSnapshot['limits']> {
-    const { usage } = this.#engine;
-    return {
-      connections: { used: null, max: connections },
-      subscriptions: { used: usage?.subscriptions ?? null, max: subscriptions },
-      messages: { used: usage?.messages ?? null, max: messages },
-    };
-  }
-
-  #refreshUsage(): void {
-    const was = this.#store.connection.limits;
-    if (!was || this.#shared.follows) return;
-    const { connections, subscriptions, messages } = was;
-    const limits = this.#limits(connections.max, subscriptions.max, messages.max);
-    if (subscriptions.used === limits.subscriptions.used && messages.used === limits.messages.used) return;
-    this.#store.setConnection({ limits });
-  }
-
   /** What comes in is shown only to those who ask. */
   #tap(): void {
     this.#engine.tapped = this.#listeners.frame.size > 0;
-  }
-
-  #stopUsage(): void {
-    clearInterval(this.#usageTimer);
-    this.#usageTimer = undefined;
   }
 
   #setConnection(change: Partial<ConnectionSnapshot>): void {
@@ -390,21 +369,9 @@ export class TidegateClient implements Client, SharedListener {
   }
 }
 
-/** How often the used part of the limits is looked at while somebody shows it. */
-const USAGE_MS = 1_000;
-
 /** A number of the core's on the page's clock; NaN is not known. */
 function known(number = Number.NaN, since: number): number | null {
   return Number.isNaN(number) ? null : number + since;
-}
-
-function once(action: () => void): () => void {
-  let done = false;
-  return () => {
-    if (done) return;
-    done = true;
-    action();
-  };
 }
 
 function within(value: number, max: number): number {

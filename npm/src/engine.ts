@@ -5,13 +5,15 @@
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, guarded, TidegateError } from './errors.js';
 import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
+import { Feeds, NO_FEED } from './feeds.js';
 import { isSignal, linesOf, objectOf } from './frames.js';
 import { type Fact, type FeedName, factsOf } from './host.js';
+import { Line } from './line.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
 import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
 import { mark, masked, Recorder, type Word } from './recorder.js';
 import { Stopwatch } from './stopwatch.js';
-import type { ConnectionState, GetToken, WebSocketFactory, WebSocketLike } from './types.js';
+import type { ConnectionState, GetToken, WebSocketFactory } from './types.js';
 
 export * from './events.js';
 
@@ -26,22 +28,15 @@ export interface EngineOptions {
 /** How long the core collects changes into one message, in milliseconds: `Options::new` in `client-core`. */
 const COALESCE_MS = 25;
 
-/** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
-const NO_FEED = 0xffff_ffff;
-
 /** Browsers take a longer time for none at all; waking up too early does no harm. */
 const LONGEST_TIMER_MS = 2 ** 30;
-
-/** A code that the core takes for a network failure. */
-const DROPPED = 4200;
 
 /** One client core with its socket. */
 export class Engine {
   readonly #options: EngineOptions;
   readonly #listener: EngineListener;
-  /** One or two for each symbol: to compare their strategies is quicker than a second look-up. */
-  readonly #bySymbol = new Map<string, Feed[]>();
-  readonly #byHandle = new Map<number, Feed>();
+  readonly #feeds = new Feeds();
+  readonly #line: Line;
   readonly #closing = new AbortController();
   readonly #clock = new Stopwatch();
   /** Whether anybody wants to see what comes in. */
@@ -51,13 +46,13 @@ export class Engine {
   /** What the core reported that trapped last. */
   #past = '';
   #core: Core | undefined;
-  #socket: WebSocketLike | undefined;
   #connected = false;
   #leave: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions, listener: EngineListener) {
     this.#options = options;
+    this.#line = new Line(options.webSocket, options.url);
     this.#listener = listener;
   }
 
@@ -119,7 +114,7 @@ export class Engine {
 
   /** Adds a reference to a feed; one call of {@link release} takes it back. */
   subscribe(strategy: Strategy, symbol: string): Feed {
-    const feed = this.#feed(strategy, symbol);
+    const feed = this.#feeds.get(strategy, symbol);
     this.#subscribe(feed);
     feed.wanted += 1;
     return feed;
@@ -143,14 +138,12 @@ export class Engine {
 
   /** A feed that was asked for at least once. */
   find(strategy: Strategy, symbol: string): Feed | undefined {
-    const feeds = this.#bySymbol.get(symbol);
-    if (feeds) for (const feed of feeds) if (feed.strategy === strategy) return feed;
-    return undefined;
+    return this.#feeds.find(strategy, symbol);
   }
 
   /** Every feed that was asked for at least once. */
-  *feeds(): Iterable<Feed> {
-    for (const feeds of this.#bySymbol.values()) yield* feeds;
+  feeds(): Iterable<Feed> {
+    return this.#feeds.all();
   }
 
   /** Milliseconds until the next signal is due, as far as this tab knows. */
@@ -160,14 +153,12 @@ export class Engine {
 
   /** Closes the socket without telling the core, as a network failure would. */
   dropConnection(): void {
-    this.#socket?.close(DROPPED);
+    this.#line.drop();
   }
 
   /** Sends past the core. */
   sendRaw(text: string): void {
-    if (!this.#socket) return;
-    this.#socket.send(text);
-    this.#listener.onFrame('out', text);
+    if (this.#line.send(text)) this.#listener.onFrame('out', text);
   }
 
   /** Ends everything. The core is freed later: a frame of it may be on the stack right now. */
@@ -192,24 +183,9 @@ export class Engine {
   #end(): void {
     this.#leave?.();
     this.#core = undefined;
-    this.#byHandle.clear();
-    for (const feed of this.feeds()) feed.handle = NO_FEED;
+    this.#feeds.unbind();
     clearTimeout(this.#timer);
-    this.#closeSocket(1000);
-  }
-
-  /** Nothing is heard of a socket once the core has turned away from it. */
-  #closeSocket(code: number): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    try {
-      socket.close(code);
-    } catch {
-      // A code that this WebSocket refuses.
-      socket.close();
-    }
+    this.#line.close(1000);
   }
 
   #subscribe(feed: Feed): void {
@@ -219,14 +195,12 @@ export class Engine {
     if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
     // Given back in between: whoever wants it now has not seen what came before.
     if (feed.handle !== NO_FEED) Object.assign(feed, { last: 0, recent: [] });
-    this.#byHandle.delete(feed.handle);
-    feed.handle = handle;
+    this.#feeds.bind(feed, handle);
     this.#listener.onFeed(feed, 'pending', '');
     if (handle === NO_FEED) {
       this.#refuse(feed);
       return;
     }
-    this.#byHandle.set(handle, feed);
     this.held(feed, feed.last);
   }
 
@@ -234,27 +208,6 @@ export class Engine {
   #refuse(feed: Feed): void {
     this.#listener.onFeed(feed, 'rejected', 'invalid_feed');
     this.#listener.onWarning('feed_rejected', 'invalid_feed', 0, feed);
-  }
-
-  #feed(strategy: Strategy, symbol: string): Feed {
-    const known = this.find(strategy, symbol);
-    if (known) return known;
-    const feed: Feed = {
-      strategy,
-      symbol,
-      wanted: 0,
-      here: -1,
-      handle: NO_FEED,
-      status: 'pending',
-      code: '',
-      core: ['pending', ''],
-      dueAt: null,
-      last: 0,
-      recent: [],
-      view: undefined,
-    };
-    this.#bySymbol.set(symbol, [...(this.#bySymbol.get(symbol) ?? []), feed]);
-    return feed;
   }
 
   /** Tells the core what happened, and notes it. */
@@ -275,7 +228,7 @@ export class Engine {
   #host() {
     const listener = this.#listener;
     const told = (handle: number, tell: (feed: Feed) => void) => {
-      const feed = this.#byHandle.get(handle);
+      const feed = this.#feeds.byHandle(handle);
       if (feed) guarded(() => tell(feed));
     };
     return {
@@ -285,7 +238,7 @@ export class Engine {
       },
       closeSocket: (socket: number, code: number) => {
         this.#note('<', ['close', socket, code]);
-        this.#closeSocket(code);
+        this.#line.close(code);
       },
       send: (socket: number, text: string) => {
         this.#note('<', ['send', socket, masked(text)]);
@@ -307,7 +260,7 @@ export class Engine {
       onGap: (handle: number, after: number, before: number) =>
         told(handle, (feed) => listener.onGap(feed, after, before)),
       onWarning: (name: string, code: string, number: number, handle: number) =>
-        guarded(() => listener.onWarning(name, code, number, this.#byHandle.get(handle))),
+        guarded(() => listener.onWarning(name, code, number, this.#feeds.byHandle(handle))),
     };
   }
 
@@ -335,25 +288,19 @@ export class Engine {
   }
 
   #openSocket(id: number): void {
-    let socket: WebSocketLike;
     try {
-      socket = this.#options.webSocket(this.#options.url, ['tidegate.v1']);
+      this.#line.open({
+        onopen: () => this.#step(['open', id], (core, now) => core.opened(id, now)),
+        onmessage: (event) => this.#onFrame(id, event.data),
+        onclose: ({ code, reason }) => {
+          this.#listener.onClose(code, String(reason));
+          this.#closed(id, code, String(reason));
+        },
+      });
     } catch (cause) {
       guarded(() => this.#listener.onError(asError(cause, 'no_websocket')));
       this.#closed(id, 1006, '');
-      return;
     }
-    socket.onopen = () => this.#step(['open', id], (core, now) => core.opened(id, now));
-    socket.onmessage = (event: { data: unknown }) => this.#onFrame(id, event.data);
-    socket.onclose = (event: { code: number; reason: unknown }) => {
-      const [code, reason] = [event.code, String(event.reason)];
-      this.#listener.onClose(code, reason);
-      this.#closed(id, code, reason);
-    };
-    // What it is about is not said; the close event follows. It stays attached for good: in Node the error of a
-    // socket that is closed while it connects would otherwise end the process.
-    socket.onerror = ignore;
-    this.#socket = socket;
   }
 
   #closed(socket: number, code: number, reason: string): void {
@@ -383,7 +330,7 @@ export class Engine {
     const core = this.#core;
     if (!core || isResetting()) return;
     const { strategy, symbol, seq, prev } = signal;
-    const feed = this.find(strategy, symbol);
+    const feed = this.#feeds.find(strategy, symbol);
     const handle = feed ? feed.handle : NO_FEED;
     const clock = this.#clock;
     const now = clock.signal();
@@ -414,8 +361,6 @@ export class Engine {
     this.#step(words, (core, now) => core.message(socket, kind, id, numbers, text, now));
   }
 }
-
-function ignore(): void {}
 
 /** What the module throws by itself is a trap: it is made anew. Anything else is thrown on. */
 function trapped(error: unknown): undefined {
