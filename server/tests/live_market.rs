@@ -332,6 +332,7 @@ async fn a_silent_market_makes_every_strategy_neutral_and_says_why() {
         };
         let during: Vec<_> = said.iter().filter(during).collect();
         assert!(!during.is_empty(), "{strategy} still speaks");
+        println!("figure: {} {strategy} signals while the exchange is silent, all NEUTRAL", during.len());
         for message in during {
             let (data, text) = (&message["data"], message.to_string());
             assert_eq!(data["side"], "NEUTRAL", "{text}");
