@@ -15,6 +15,7 @@ mod identity;
 mod limits;
 mod live_market;
 mod metrics;
+mod nodes;
 mod places;
 mod restart;
 mod rough;
