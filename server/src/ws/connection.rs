@@ -307,4 +307,4 @@ mod tests;
 
 #[cfg(test)]
 #[path = "cut_tests.rs"]
-mod cut_tests;
+pub(super) mod cut_tests;

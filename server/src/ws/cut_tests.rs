@@ -38,13 +38,14 @@ fn other_feed() -> Feed {
     Feed { symbol: "ETHUSDT".parse().unwrap(), strategy: Strategy::Scalp }
 }
 
-fn signal(feed: Feed, seq: u64, prev: u64) -> ServerMessage {
+/// A signal whose reasons are `reasoning`.
+pub(in crate::ws) fn signal(feed: Feed, seq: u64, prev: u64, reasoning: &str) -> ServerMessage {
     let symbol = feed.symbol;
     let text = format!(
         r#"{{"type":"scalp_indicator","symbol":"{symbol}","strategy":"scalp","seq":{seq},"prev":{prev},"data":{{
         "symbol":"{symbol}","timestamp":"2025-11-03T13:30:00Z","current_price":107500.00,"ema_1min":107525.00,
         "side":"LONG","limit_price":107478.50,"tp_price":107661.25,"sl_price":107392.50,"tp_percent":0.15,
-        "sl_percent":0.10,"confidence":"high","reasoning":"Price in bottom 30% of 5min range.",
+        "sl_percent":0.10,"confidence":"high","reasoning":"{reasoning}",
         "expected_hold_minutes":2,"range_high_5min":107650.00,"range_low_5min":107450.00,
         "position_in_range":0.25}}}}"#
     );
@@ -338,7 +339,10 @@ async fn cut(clients: usize, cuts: usize) {
     let mut published = FIRST_SEQ;
     let mut publish = |world: &World| {
         published += 1_000;
-        world.app.hub.publish(feed(), published, |prev| signal(feed(), published, prev));
+        world
+            .app
+            .hub
+            .publish(feed(), published, |prev| signal(feed(), published, prev, "Price trading at EMA."));
         published
     };
     publish(&world);

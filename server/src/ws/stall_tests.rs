@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
-use tidegate_protocol::{Feed, ServerMessage, Strategy};
+use tidegate_protocol::{Feed, Strategy};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::clock::wall_ms;
 use crate::config::Config;
 use crate::transport::Front;
+use crate::ws::connection::cut_tests::signal;
 
 /// Later than all that the simulator has published. What comes after it in a `seq` is when the signal was published,
 /// in microseconds of the run.
@@ -76,7 +77,7 @@ impl Stage {
 
     fn publish(&self) -> u64 {
         let seq = FIRST_SEQ + self.now_us();
-        self.app.hub.publish(feed(), seq, |prev| signal(seq, prev));
+        self.app.hub.publish(feed(), seq, |prev| signal(feed(), seq, prev, &"x".repeat(SIGNAL_BYTES)));
         seq
     }
 
@@ -100,19 +101,6 @@ impl Stage {
             assert!(started.elapsed() < PATIENCE, "{} followers", self.app.hub.followers(feed()));
         }
     }
-}
-
-fn signal(seq: u64, prev: u64) -> ServerMessage {
-    let reasoning = "x".repeat(SIGNAL_BYTES);
-    let text = format!(
-        r#"{{"type":"scalp_indicator","symbol":"BTCUSDT","strategy":"scalp","seq":{seq},"prev":{prev},"data":{{
-        "symbol":"BTCUSDT","timestamp":"2025-11-03T13:30:00Z","current_price":107500.00,"ema_1min":107525.00,
-        "side":"LONG","limit_price":107478.50,"tp_price":107661.25,"sl_price":107392.50,"tp_percent":0.15,
-        "sl_percent":0.10,"confidence":"high","reasoning":"{reasoning}",
-        "expected_hold_minutes":2,"range_high_5min":107650.00,"range_low_5min":107450.00,
-        "position_in_range":0.25}}}}"#
-    );
-    ServerMessage::parse(&text).expect("a signal")
 }
 
 /// What one reader has: how long each signal took, and the last of them.

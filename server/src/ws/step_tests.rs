@@ -23,7 +23,9 @@ impl Stage {
 
     fn publish(&mut self, feed: Feed) -> u64 {
         self.published += 1_000;
-        self.world.app.hub.publish(feed, self.published, |prev| signal(feed, self.published, prev));
+        self.world.app.hub.publish(feed, self.published, |prev| {
+            signal(feed, self.published, prev, "Price trading at EMA.")
+        });
         self.published
     }
 
