@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::autobahn;
 use crate::support::nginx::Nginx;
-use crate::support::raw::handshake;
+use crate::support::raw::{ambiguous, handshake, post};
 use crate::support::{Gateway, WALLET, config, token};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -135,26 +135,8 @@ async fn nginx_refusals_of_a_handshake_pass_as_they_are() {
 #[ignore = "needs nginx: cargo xtask test --long"]
 async fn nginx_t_09_what_could_be_read_in_two_ways_gets_no_second_answer_and_spoils_no_other() {
     let (gateway, nginx) = deployed().await;
-    let hidden = HEALTH.len();
-    let post = |headers: &str, body: &str| {
-        format!("POST /api/auth/challenge HTTP/1.1\r\nHost: signals.example\r\n{headers}\r\n{body}{HEALTH}")
-    };
-    for (index, request) in [
-        post("Content-Length: 0\r\nContent-Length: 5\r\n", ""),
-        post("Content-Length: 0, 5\r\n", ""),
-        post("Content-Length: +0\r\n", ""),
-        post("Content-Length: -1\r\n", ""),
-        post(&format!("Content-Length: {hidden}\r\nTransfer-Encoding: chunked\r\n"), "0\r\n\r\n"),
-        post(&format!("Transfer-Encoding: chunked\r\nContent-Length: {hidden}\r\n"), "0\r\n\r\n"),
-        post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"),
-        post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
-        post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"),
-        post("X: a\0b\r\n", ""),
-        post("no colon\r\nContent-Length: 5\r\n", "0\r\n\r\n"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let no_colon = post("signals.example", "no colon\r\nContent-Length: 5\r\n", "0\r\n\r\n", HEALTH);
+    for (index, request) in ambiguous("signals.example", HEALTH).into_iter().chain([no_colon]).enumerate() {
         let said = answers(&nginx, &request).await;
         let served = said.matches("{\"status\":\"ok\"}").count();
         // Where nginx reads a request without a body, what follows is a request of its own, for both.

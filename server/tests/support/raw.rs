@@ -214,3 +214,26 @@ pub fn header(first: u8, length: u64) -> Vec<u8> {
 pub fn text(payload: &str) -> Vec<u8> {
     frame(0x81, payload.as_bytes())
 }
+
+/// A request with a body, and what may be taken for a second one behind it.
+pub fn post(host: &str, headers: &str, body: &str, second: &str) -> String {
+    format!("POST /api/auth/challenge HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n{body}{second}")
+}
+
+/// Requests of which a proxy and a server may see different ends.
+pub fn ambiguous(host: &str, second: &str) -> Vec<String> {
+    let hidden = second.len();
+    let post = |headers: &str, body: &str| post(host, headers, body, second);
+    vec![
+        post("Content-Length: 0\r\nContent-Length: 5\r\n", ""),
+        post("Content-Length: 0, 5\r\n", ""),
+        post("Content-Length: +0\r\n", ""),
+        post("Content-Length: -1\r\n", ""),
+        post(&format!("Content-Length: {hidden}\r\nTransfer-Encoding: chunked\r\n"), "0\r\n\r\n"),
+        post(&format!("Transfer-Encoding: chunked\r\nContent-Length: {hidden}\r\n"), "0\r\n\r\n"),
+        post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"),
+        post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
+        post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"),
+        post("X: a\0b\r\n", ""),
+    ]
+}
