@@ -8,8 +8,9 @@ use tidegate_server::config::Config;
 
 use crate::command_line::{Folder, tidegate};
 use crate::sessions::{refresh, signed_in};
+use crate::support::late::Late;
 use crate::support::wallet::Wallet;
-use crate::support::{Gateway, LATE, V1, config, token_of};
+use crate::support::{Gateway, V1, config, token_of};
 
 const ADMIN: &str = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359";
 /// What revocation promises on one gateway, and here also across two.
@@ -83,6 +84,7 @@ async fn t_53_t_95_only_administrators_administer_and_no_cookie_does() {
 
 #[tokio::test]
 async fn t_21_an_administrator_ends_the_sessions_of_a_user_within_a_second() {
+    let late = Late::watch();
     let gateway = Gateway::start().await;
     let wallet = Wallet::new(22);
     let address = wallet.address().to_checksum(None);
@@ -101,7 +103,7 @@ async fn t_21_an_administrator_ends_the_sessions_of_a_user_within_a_second() {
     for client in &mut clients {
         assert_eq!(client.closed().await, (4001, "Session revoked".into()));
     }
-    assert!(started.elapsed() < AT_ONCE + LATE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < AT_ONCE + late.by(), "{:?}", started.elapsed());
     for token in [&one["token"], &two["token"], &json!(by_hand)] {
         let path = format!("/ws?token={}", token.as_str().unwrap());
         assert_eq!(gateway.upgrade(&path, &[]).await.err().map(|refused| refused.0), Some(401));
@@ -190,6 +192,7 @@ async fn the_audit_log_is_searched_over_http() {
 
 #[tokio::test]
 async fn t_21_a_session_that_another_gateway_or_the_operator_ends_is_closed_here_too() {
+    let late = Late::watch();
     let folder = Folder::new();
     let [here, elsewhere] =
         [Gateway::with(with_store(&folder)).await, Gateway::with(with_store(&folder)).await];
@@ -222,7 +225,7 @@ async fn t_21_a_session_that_another_gateway_or_the_operator_ends_is_closed_here
             started
         };
         assert_eq!(client.closed().await, (4001, "Session revoked".into()), "{round}");
-        assert!(started.elapsed() < 2 * AT_ONCE + LATE, "{round}: {:?}", started.elapsed());
+        assert!(started.elapsed() < 2 * AT_ONCE + late.by(), "{round}: {:?}", started.elapsed());
         assert_eq!(here.upgrade(&path, &[]).await.err().map(|refused| refused.0), Some(401));
     }
     let (code, text) = operator(&["roles", &address, "admin"]);

@@ -7,8 +7,9 @@ use tidegate_server::config::{SigningKeyFile, TrustedIssuer};
 
 use crate::command_line::Folder;
 use crate::sessions::{refresh, signed_in};
+use crate::support::late::Late;
 use crate::support::wallet::Wallet;
-use crate::support::{Gateway, LATE, V1, config};
+use crate::support::{Gateway, V1, config};
 
 async fn challenge(gateway: &Gateway, wallet: &Wallet) -> Value {
     let body = json!({"wallet_address": wallet.address().to_string().to_lowercase()});
@@ -291,6 +292,7 @@ async fn t_20_a_refresh_token_is_exchanged_once_and_an_honest_retry_gets_the_sam
 
 #[tokio::test]
 async fn t_21_signing_out_ends_the_session_and_its_connections() {
+    let late = Late::watch();
     let gateway = Gateway::start().await;
     let (one, other) =
         (signed_in(&gateway, &Wallet::new(4)).await, signed_in(&gateway, &Wallet::new(4)).await);
@@ -304,7 +306,7 @@ async fn t_21_signing_out_ends_the_session_and_its_connections() {
     assert_eq!(gateway.post("/api/auth/logout", &body).await.0, 204);
     assert_eq!(ended.closed().await, (4001, "Session revoked".into()));
     println!("figure: closed {:?} after signing out", started.elapsed());
-    assert!(started.elapsed() < std::time::Duration::from_secs(1) + LATE);
+    assert!(started.elapsed() < std::time::Duration::from_secs(1) + late.by());
     assert_eq!(refresh(&gateway, &one["refresh_token"]).await.0, 401);
     assert_eq!(gateway.upgrade(&path(&one), &[]).await.err().map(|refused| refused.0), Some(401));
     kept.ask(json!({"type": "ping"}), "pong").await;

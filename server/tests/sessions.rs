@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::command_line::Folder;
+use crate::support::late::Late;
 use crate::support::wallet::Wallet;
-use crate::support::{Gateway, LATE, V1, config};
+use crate::support::{Gateway, V1, config};
 
 /// Signs in and says what came of it.
 pub(crate) async fn sign_in(gateway: &Gateway, wallet: &Wallet) -> (u16, Value) {
@@ -74,6 +75,7 @@ async fn t_20_many_parallel_exchanges_of_one_token_give_one_pair_and_one_living_
 
 #[tokio::test]
 async fn t_20_a_token_that_is_used_again_after_the_grace_ends_its_family_and_closes_its_sockets() {
+    let late = Late::watch();
     let aged = Aged::start().await;
     let gateway = &aged.gateway;
     let (stolen, other) =
@@ -101,7 +103,7 @@ async fn t_20_a_token_that_is_used_again_after_the_grace_ends_its_family_and_clo
         "figure: its sockets were closed {:?} after a stolen refresh token was used again",
         started.elapsed()
     );
-    assert!(started.elapsed() < Duration::from_secs(1) + LATE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(1) + late.by(), "{:?}", started.elapsed());
     for token in [&stolen, &thief] {
         assert_eq!(refresh(gateway, &token["refresh_token"]).await.0, 401, "none of the family lives");
         let path = format!("/ws?token={}", token["token"].as_str().unwrap());

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::json;
 
+use crate::support::late::Late;
 use crate::support::measured::{Cost, Measured};
 use crate::support::raw::{End, Raw, frame, handshake, header, text};
-use crate::support::{LATE, OTHER_WALLET, WALLET, token};
+use crate::support::{OTHER_WALLET, WALLET, token};
 
 const MIB: i64 = 1 << 20;
 /// A measurement is over this long, so that a share of a core means something.
@@ -62,6 +63,7 @@ fn signed_in(wallet: &str) -> String {
 
 #[tokio::test]
 async fn t_44_t_45_d_2_d_3_a_flood_costs_less_than_a_mebibyte_and_two_percent_of_a_core() {
+    let late = Late::watch();
     let gateway = warm().await;
     let mut bystander = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
     bystander.frame().await.expect("connected");
@@ -81,7 +83,7 @@ async fn t_44_t_45_d_2_d_3_a_flood_costs_less_than_a_mebibyte_and_two_percent_of
             let code = if path == "/ws" && !name.starts_with('p') { 1009 } else { code };
             assert_eq!((fate.code, fate.end), (Some(code), End::Closed), "{name} {path}");
             assert!(
-                fate.code.is_some() && fate.closed_after < Duration::from_secs(2) + LATE,
+                fate.code.is_some() && fate.closed_after < Duration::from_secs(2) + late.by(),
                 "{name} {path}"
             );
             assert!(fate.cost.memory < MIB, "{name} {path}: {}", fate.cost);
@@ -94,6 +96,7 @@ async fn t_44_t_45_d_2_d_3_a_flood_costs_less_than_a_mebibyte_and_two_percent_of
 
 #[tokio::test]
 async fn t_45_d_3_a_message_of_empty_fragments_is_cut_off_when_it_should_have_ended() {
+    let late = Late::watch();
     let gateway = warm().await;
     let attack = async {
         let mut raw = Raw::upgraded(gateway.address, &signed_in(WALLET)).await;
@@ -105,7 +108,10 @@ async fn t_45_d_3_a_message_of_empty_fragments_is_cut_off_when_it_should_have_en
     let ((lived, code, end), cost) = gateway.cost(attack).await;
     println!("empty fragments: {code:?} after {lived:?}, {cost}");
     assert_eq!((code, end), (Some(1013), End::Closed));
-    assert!(lived >= Duration::from_millis(9_900) && lived < Duration::from_secs(11) + LATE, "{lived:?}");
+    assert!(
+        lived >= Duration::from_millis(9_900) && lived < Duration::from_secs(13) + late.by(),
+        "{lived:?}"
+    );
     assert!(cost.memory < MIB && cost.share() < 0.02, "{cost}");
 }
 
@@ -131,6 +137,7 @@ async fn who_sends_without_a_pause_is_read_as_fast_as_its_messages_may_come() {
 
 #[tokio::test]
 async fn t_43_d_4_a_hundred_claims_of_sixteen_mebibytes_take_less_than_twenty() {
+    let late = Late::watch();
     let gateway = warm().await;
     let claim = |first| [header(first, 16 << 20), vec![b' '; 1_000]].concat();
     let hold = header(0x81, 102_400);
@@ -149,7 +156,7 @@ async fn t_43_d_4_a_hundred_claims_of_sixteen_mebibytes_take_less_than_twenty() 
         });
         for (code, lived) in join_all(held).await {
             assert_eq!(code, Some(1008));
-            assert!(lived < Duration::from_secs(6) + LATE, "{lived:?}");
+            assert!(lived < Duration::from_secs(6) + late.by(), "{lived:?}");
         }
     };
     let ((), cost) = gateway.cost(attack).await;
@@ -159,6 +166,7 @@ async fn t_43_d_4_a_hundred_claims_of_sixteen_mebibytes_take_less_than_twenty() 
 
 #[tokio::test]
 async fn p_4_an_unauthenticated_connection_lives_five_seconds_and_holds_little() {
+    let late = Late::watch();
     let gateway = warm().await;
     let attack = async {
         let connections = (0..200).map(async |_| {
@@ -171,7 +179,10 @@ async fn p_4_an_unauthenticated_connection_lives_five_seconds_and_holds_little()
     let (fates, cost) = gateway.cost(attack).await;
     for (code, lived) in fates {
         assert_eq!(code, Some(1008));
-        assert!(lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(6) + LATE, "{lived:?}");
+        assert!(
+            lived >= Duration::from_millis(4_900) && lived < Duration::from_millis(6_500) + late.by(),
+            "{lived:?}"
+        );
     }
     let each = cost.memory / 200;
     println!("200 unauthenticated connections: {each} bytes each, {cost}");
@@ -244,6 +255,7 @@ async fn t_61_before_memory_runs_out_newcomers_get_503_and_everybody_else_goes_o
 
 #[tokio::test]
 async fn d_9_t_58_readers_that_stall_are_cut_off_with_1013_and_can_read_why() {
+    let late = Late::watch();
     let gateway = Measured::start(&[("market.speed", "3000"), ("limits.connections_per_user", "100")]);
     let subscribe = text(&json!({"type": "subscribe", "symbol": "BTCUSDT", "strategy": "scalp"}).to_string());
     let mut fast = Raw::upgraded(gateway.address, &signed_in(OTHER_WALLET)).await;
@@ -260,7 +272,7 @@ async fn d_9_t_58_readers_that_stall_are_cut_off_with_1013_and_can_read_why() {
     let all_cut = async {
         while gateway.files() > files {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            assert!(started.elapsed() < Duration::from_secs(20) + LATE, "{} files", gateway.files());
+            assert!(started.elapsed() < Duration::from_secs(20) + late.by(), "{} files", gateway.files());
         }
         started.elapsed()
     };

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::black_hole::BlackHole;
+use crate::support::late::Late;
 use crate::support::measured::Measured;
 use crate::support::raw::{Raw, frame, text};
-use crate::support::{LATE, WALLET, token};
+use crate::support::{WALLET, token};
 
 /// Sockets at this port that the process has closed and the kernel still holds for their last words (FIN_WAIT1).
 fn orphans(port: u16) -> usize {
@@ -20,6 +21,7 @@ fn orphans(port: u16) -> usize {
 #[tokio::test]
 #[ignore = "long: cargo xtask test --long"]
 async fn long_t_39_d_10_a_black_holed_connection_is_gone_after_a_minute() {
+    let late = Late::watch();
     let gateway = Measured::start(&[]);
     let files = gateway.files();
     let hole = BlackHole::before(gateway.address).await;
@@ -29,7 +31,7 @@ async fn long_t_39_d_10_a_black_holed_connection_is_gone_after_a_minute() {
     let started = Instant::now();
     while gateway.files() > files {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(started.elapsed() < Duration::from_secs(65) + LATE, "its socket is still open");
+        assert!(started.elapsed() < Duration::from_secs(65) + late.by(), "its socket is still open");
     }
     println!("figure: the socket of a black-holed connection was closed after {:?}", started.elapsed());
 }

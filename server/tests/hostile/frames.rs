@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::late::Late;
 use crate::support::raw::{End, Frame, Raw, frame, header, text};
-use crate::support::{Gateway, LATE, WALLET, config, token};
+use crate::support::{Gateway, WALLET, config, token};
 
 /// A signed-in connection that has heard `connected`.
 async fn signed_in(gateway: &Gateway) -> Raw {
@@ -149,6 +150,7 @@ fn large_after() -> Vec<u8> {
 
 #[tokio::test]
 async fn t_45_a_message_has_ten_seconds_to_end() {
+    let late = Late::watch();
     let mut config = config();
     config.limits.connections_per_user = 4;
     let gateway = Gateway::with(config).await;
@@ -172,7 +174,10 @@ async fn t_45_a_message_has_ten_seconds_to_end() {
     );
     for (code, lived, end) in [fates.0, fates.1, fates.2, fates.3] {
         assert_eq!((code, end), (Some(1013), End::Closed));
-        assert!(lived >= Duration::from_millis(9_900) && lived < Duration::from_secs(11) + LATE, "{lived:?}");
+        assert!(
+            lived >= Duration::from_millis(9_900) && lived < Duration::from_millis(12_500) + late.by(),
+            "{lived:?}"
+        );
     }
     gateway.stop().await;
 }

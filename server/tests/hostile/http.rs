@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::support::raw::{Answer, End, Raw, handshake, text};
-use crate::support::{Gateway, LATE, WALLET, config, token};
+use crate::support::late::Late;
+use crate::support::raw::{Answer, End, Raw, ambiguous, handshake, post, text};
+use crate::support::{Gateway, WALLET, config, token};
 
 /// A request that is answered and the head of a second one, which must never be.
 const SECOND: &str = "GET /health HTTP/1.1\r\nHost: gateway\r\n\r\n";
@@ -73,28 +74,16 @@ async fn t_08_a_handshake_that_is_none_is_told_why() {
 #[tokio::test]
 async fn t_09_what_could_be_read_in_two_ways_never_gets_a_second_answer() {
     let gateway = Gateway::start().await;
-    let hidden = SECOND.len();
-    let post = |headers: &str, body: &str| {
-        format!("POST /api/auth/challenge HTTP/1.1\r\nHost: gateway\r\n{headers}\r\n{body}{SECOND}")
-    };
-    for request in [
-        post("Content-Length: 0\r\nContent-Length: 5\r\n", ""),
-        post("Content-Length: 0, 5\r\n", ""),
-        post("Content-Length: +0\r\n", ""),
-        post("Content-Length: -1\r\n", ""),
-        post(&format!("Content-Length: {hidden}\r\nTransfer-Encoding: chunked\r\n"), "0\r\n\r\n"),
-        post(&format!("Transfer-Encoding: chunked\r\nContent-Length: {hidden}\r\n"), "0\r\n\r\n"),
-        post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"),
-        post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"),
-        post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"),
+    let post = |headers: &str, body: &str| post("gateway", headers, body, SECOND);
+    let more = [
         post("Transfer-Encoding: chunked\r\n", "0;a=\"\n\"\r\n\r\n"),
         post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
         post("X: a\r\n b\r\n", ""),
-        post("X: a\0b\r\n", ""),
         post("X y: a\r\n", ""),
         post("no colon\r\n", ""),
         format!("GET  /health HTTP/1.1\r\nHost: gateway\r\n\r\n{SECOND}"),
-    ] {
+    ];
+    for request in ambiguous("gateway", SECOND).into_iter().chain(more) {
         let mut raw = Raw::connect(gateway.address).await;
         raw.send(&request).await;
         assert_eq!(raw.end().await, End::Closed, "{request:?}");
@@ -117,6 +106,7 @@ async fn t_10_an_upgrade_with_a_body_is_refused() {
 
 #[tokio::test]
 async fn t_11_d_1_whoever_stalls_is_gone_after_five_seconds_and_everybody_else_is_served() {
+    let late = Late::watch();
     let gateway = Gateway::start().await;
     let post = "POST /api/auth/challenge HTTP/1.1\r\nHost: gateway\r\nContent-Length: 9\r\n\r\n";
     let half = format!("{post}{{\"a\"");
@@ -138,7 +128,7 @@ async fn t_11_d_1_whoever_stalls_is_gone_after_five_seconds_and_everybody_else_i
     let trickle = async {
         let mut raw = Raw::connect(gateway.address).await;
         raw.send("GET /health HTTP/1.1\r\nX: ").await;
-        while raw.try_send("y").await.is_ok() && raw.opened.elapsed() < Duration::from_secs(6) + LATE {
+        while raw.try_send("y").await.is_ok() && raw.opened.elapsed() < Duration::from_secs(20) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         raw.opened.elapsed()
@@ -153,7 +143,10 @@ async fn t_11_d_1_whoever_stalls_is_gone_after_five_seconds_and_everybody_else_i
     let (mut lived, byte, trickle, ()) = tokio::join!(join_all(stalled), byte, trickle, served);
     lived.extend([byte, trickle]);
     for lived in lived {
-        assert!(lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(6) + LATE, "{lived:?}");
+        assert!(
+            lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(7) + late.by(),
+            "{lived:?}"
+        );
     }
     gateway.stop().await;
 }

@@ -15,8 +15,9 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use crate::command_line::Folder;
+use crate::support::late::Late;
 use crate::support::raw::{Raw, handshake};
-use crate::support::{Gateway, LATE, config};
+use crate::support::{Gateway, config};
 
 /// What a client needs to trust the gateway of this test.
 struct Trust(RootCertStore);
@@ -108,6 +109,7 @@ async fn t_16_a_gateway_that_knows_its_names_answers_to_no_other_and_to_nobody_w
 
 #[tokio::test]
 async fn t_16_old_versions_plain_http_and_slow_handshakes_are_refused() {
+    let late = Late::watch();
     let folder = Folder::new();
     let (gateway, _trust) = encrypted(&folder, &[]).await;
     let plain = async {
@@ -128,10 +130,14 @@ async fn t_16_old_versions_plain_http_and_slow_handshakes_are_refused() {
         raw.send(bytes).await;
         raw.end().await;
         let lived = raw.opened.elapsed();
-        assert!(lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(6) + LATE, "{lived:?}");
+        assert!(
+            lived >= Duration::from_millis(4_900) && lived < Duration::from_secs(7) + late.by(),
+            "{lived:?}"
+        );
         lived
     };
     let (plain, (), silent, slow) = tokio::join!(plain, old, slow(b""), slow(b"\x16\x03\x01\x02\x00\x01"));
+    assert!(plain < Duration::from_secs(4) + late.by(), "{plain:?}");
     assert!(plain < silent.min(slow), "at once, not at the deadline: {plain:?}");
     gateway.stop().await;
 }

@@ -3,6 +3,7 @@
 pub mod black_hole;
 pub mod exchange;
 pub mod fleet;
+pub mod late;
 pub mod measured;
 pub mod nginx;
 pub mod process;
@@ -30,9 +31,6 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// Longer than anything a test waits for on purpose.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How late a busy machine may be. What has to happen within a second is checked to the millisecond on virtual time, in
-/// the unit tests; over sockets it is told apart from what would take minutes, or would never happen.
-pub const LATE: Duration = Duration::from_secs(15);
 pub const SECRET: &str = "a secret of these tests, long enough for HS256";
 pub const WALLET: &str = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e";
 pub const OTHER_WALLET: &str = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf";
