@@ -11,6 +11,7 @@ use tidegate_server::config::{AuthConfig, SigningKeyFile, TrustedIssuer};
 use tokio::net::TcpListener;
 
 use crate::command_line::Folder;
+use crate::support::raw::{Raw, handshake};
 use crate::support::{Client, Gateway, OTHER_WALLET, V1, WALLET, config, token, token_at};
 
 #[tokio::test]
@@ -90,6 +91,30 @@ async fn a_path_with_a_user_id_is_for_that_user_only() {
     later.say(json!({"type": "authenticate", "token": token})).await;
     assert_eq!(later.expect("error").await["payload"]["code"], "forbidden");
     assert_eq!(later.closed().await, (4003, "Access denied".into()));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn t_14_a_path_that_names_nobody_or_somebody_else_lets_nobody_in() {
+    let gateway = Gateway::start().await;
+    let token = token(WALLET);
+    let long = "0".repeat(10 * 1_024);
+    for (path, expected) in [
+        ("/ws/..", 403),
+        ("/ws/%2e%2e%2f", 403),
+        ("/ws/%2F", 403),
+        ("/ws/;", 403),
+        ("/ws/%C3%A9", 403),
+        ("/ws/%FF", 400),
+        ("/ws/a/b", 404),
+        ("/ws//", 404),
+        (&format!("/ws/{OTHER_WALLET}"), 403),
+        (&format!("/ws/{long}"), 414),
+    ] {
+        let mut raw = Raw::connect(gateway.address).await;
+        raw.send(handshake(&format!("{path}?token={token}"), "")).await;
+        assert_eq!(raw.answer().await.status, expected, "{path:.60}");
+    }
     gateway.stop().await;
 }
 

@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::support::{Gateway, OTHER_WALLET, WALLET, token};
+use crate::support::{Gateway, OTHER_WALLET, V1, WALLET, token};
 
 #[tokio::test]
 async fn t_33_the_thirty_first_message_in_a_minute_is_refused_and_the_connection_stays() {
@@ -39,7 +39,7 @@ async fn t_36_signals_do_not_count_as_messages() {
 }
 
 #[tokio::test]
-async fn malformed_messages_are_answered_with_what_is_wrong() {
+async fn t_46_malformed_messages_are_answered_with_what_is_wrong() {
     let gateway = Gateway::start().await;
     let mut client = gateway.signed_in().await;
     let table = [
@@ -50,6 +50,13 @@ async fn malformed_messages_are_answered_with_what_is_wrong() {
         ("{\"type\":\"trade\"}", "unknown type `trade`"),
         ("{\"type\":\"subscribe\",\"symbol\":7}", "`symbol` must be a string, not a number"),
         ("{\"type\":\"ping\",\"id\":1.5}", "`id` must be a whole number"),
+        ("{\"type\":\"ping\",\"id\":9007199254740993}", "`id`"),
+        ("{\"type\":\"ping\",\"id\":1e400}", "malformed JSON"),
+        ("{\"type\":\"ping\",\"id\":1,\"id\":2}", "field `id` comes twice"),
+        ("{\"type\":\"ping\"}{\"type\":\"ping\"}", "malformed JSON"),
+        ("\u{feff}{\"type\":\"ping\"}", "a message is a JSON object"),
+        ("{\"type\":\"ping\"}\0", "malformed JSON"),
+        ("{\"type\":\"subscribe\",\"symbol\":\"\\ud800\"}", "malformed JSON"),
     ];
     for (text, problem) in table {
         client.send(Message::text(text)).await;
@@ -102,5 +109,41 @@ async fn a_client_that_vanishes_in_the_middle_of_anything_disturbs_nobody() {
     for _ in 0..3 {
         bystander.signal().await;
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn t_47_what_is_no_symbol_is_rejected_and_echoed_in_short_and_escaped() {
+    let gateway = Gateway::start().await;
+    let mut client = gateway.upgrade(&format!("/ws?token={}", token(WALLET)), &[V1]).await.unwrap();
+    client.expect("connected").await;
+    let long = "A".repeat(10 * 1_024);
+    for symbol in [
+        "btcusdt",
+        "ＢＴＣＵＳＤＴ",
+        "ВТCUSDT",
+        "\u{202e}BTCUSDT",
+        "BTCUSDT\0",
+        &long,
+        "../BTCUSDT",
+        "*",
+        "__proto__",
+        "constructor",
+        "",
+        "A",
+        "BTC USDT",
+        "DOGEUSDT",
+    ] {
+        client.say(json!({"type": "subscribe", "id": 7, "symbol": symbol, "strategy": "scalp"})).await;
+        let error = client.expect("error").await;
+        assert_eq!(
+            (&error["id"], &error["payload"]["code"]),
+            (&json!(7), &json!("unknown_symbol")),
+            "{error}"
+        );
+        let text = error["payload"]["error"].as_str().unwrap();
+        assert!(text.len() < 200 && !text.contains(['\0', '\u{202e}']), "{text}");
+    }
+    assert_eq!(client.subscribe("BTCUSDT", "scalp", None).await["payload"]["subscribed"], json!(["BTCUSDT"]));
     gateway.stop().await;
 }

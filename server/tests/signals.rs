@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Gateway, WALLET, config, token};
+use crate::support::{Client, Gateway, OTHER_WALLET, V1, WALLET, config, token};
 
 fn place(signal: &Value) -> (u64, u64) {
     (signal["seq"].as_u64().unwrap(), signal["prev"].as_u64().unwrap())
@@ -37,7 +37,7 @@ async fn a_subscriber_gets_the_latest_signal_at_once_and_then_an_unbroken_chain(
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_after_a_restart_of_the_gateway_misses_nothing() {
+async fn t_67_a_client_that_comes_back_after_a_restart_of_the_gateway_misses_nothing() {
     let gateway = Gateway::start().await;
     let address = gateway.address;
     let mut client = gateway.signed_in().await;
@@ -62,7 +62,7 @@ async fn a_client_that_comes_back_after_a_restart_of_the_gateway_misses_nothing(
 }
 
 #[tokio::test]
-async fn a_position_that_is_not_kept_is_answered_with_the_latest() {
+async fn t_67_a_position_that_is_not_kept_or_never_was_is_answered_with_the_latest() {
     let gateway = Gateway::start().await;
     let mut client = gateway.signed_in().await;
     for since in [30_000, 9_000_000_000_000_000] {
@@ -70,6 +70,38 @@ async fn a_position_that_is_not_kept_is_answered_with_the_latest() {
         assert_eq!(reply["payload"]["subscriptions"][0]["recovered"], false);
         client.signal().await;
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn t_67_who_resumes_twice_at_once_has_each_signal_on_both_and_one_place() {
+    let gateway = Gateway::start().await;
+    let mut old = gateway.upgrade("/ws", &[V1]).await.unwrap();
+    let resume = |token: String, session: &Value, since: u64| {
+        json!({"type": "authenticate", "id": 1, "token": token, "session": session,
+            "subscriptions": [{"symbol": "BTCUSDT", "strategy": "scalp", "since": since}]})
+    };
+    old.say(json!({"type": "authenticate", "id": 1, "token": token(WALLET)})).await;
+    old.expect("authenticated").await;
+    let session = old.expect("connected").await["payload"]["session_id"].clone();
+    old.subscribe("BTCUSDT", "scalp", None).await;
+    let last = place(&old.signal().await).0;
+    let (mut one, mut two) =
+        (gateway.upgrade("/ws", &[V1]).await.unwrap(), gateway.upgrade("/ws", &[V1]).await.unwrap());
+    let mut stranger = gateway.upgrade("/ws", &[V1]).await.unwrap();
+    stranger.say(resume(token(OTHER_WALLET), &session, last)).await;
+    tokio::join!(
+        one.say(resume(token(WALLET), &session, last)),
+        two.say(resume(token(WALLET), &session, last))
+    );
+    for client in [&mut stranger, &mut one, &mut two] {
+        client.expect("authenticated").await;
+        client.expect("connected").await;
+        let reply = client.expect("subscribed").await;
+        assert_eq!(reply["payload"]["subscriptions"][0]["recovered"], true);
+        chain(client, last, 4).await;
+    }
+    assert_eq!(old.closed().await, (4000, "Replaced".into()));
     gateway.stop().await;
 }
 
