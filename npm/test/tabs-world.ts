@@ -3,6 +3,7 @@
 import type { CoreInput, EngineListener, Feed } from '../src/engine.js';
 import { Verdict } from '../src/engine.js';
 import { TidegateError } from '../src/errors.js';
+import { Feeds } from '../src/feeds.js';
 import type { SignalMessage, Strategy } from '../src/protocol.js';
 import { IDLE_CONNECTION } from '../src/store.js';
 import type { Mirror, Said, TabMessage } from '../src/tabs/message.js';
@@ -381,19 +382,9 @@ export class FakeEngine implements SharedEngine {
     this.#tab = tab;
     this.#getToken = getToken;
     this.#listener = listener;
-    this.#feed = {
-      strategy: 'scalp',
-      symbol: 'BTCUSDT',
-      wanted: 0,
-      here: -1,
-      handle: 1,
-      status: 'pending',
-      code: '',
-      core: ['pending', ''],
-      dueAt: null,
-      last: 0,
-      recent: [],
-    };
+    const feeds = new Feeds();
+    this.#feed = feeds.get('scalp', 'BTCUSDT');
+    feeds.bind(this.#feed, 1);
   }
 
   get references(): number {
