@@ -145,14 +145,19 @@ withFakeGateway('tabs', (world) => {
     expect(world.gateway.open).toBe(2);
   });
 
-  test('sign in with a wallet once, and use no refresh token that a gateway takes for stolen, all at once', async () => {
-    const gateway = new SignIns();
-    await world.context.exposeFunction('post', (path: string, body: string) => gateway.answer(path, JSON.parse(body)));
-    await world.context.exposeFunction('sign', () => gateway.sign());
-    const pages = await Promise.all([1, 2, 3, 4].map(() => world.open()));
-    for (const page of pages) await page.evaluate(signIn);
-    await Promise.all(pages.map((page) => page.evaluate('all(3)')));
-    expect(gateway).toMatchObject({ signed: 1, refreshed: 11, stolen: 0 });
+  test('sign in with a wallet once, and use each refresh token once, although all ask at the same time', async () => {
+    // A busy machine may be so late that a tab reads what another has just used; the gateway forgives that.
+    await world.below(1, 'refresh tokens that were used twice', async () => {
+      const gateway = new SignIns();
+      const answer = (path: string, body: string) => gateway.answer(path, JSON.parse(body));
+      await world.context.exposeFunction('post', answer);
+      await world.context.exposeFunction('sign', () => gateway.sign());
+      const pages = await Promise.all([1, 2, 3, 4].map(() => world.open()));
+      for (const page of pages) await page.evaluate(signIn);
+      await Promise.all(pages.map((page) => page.evaluate('all(3)')));
+      expect(gateway).toMatchObject({ signed: 1, refreshed: 11, stolen: 0 });
+      return gateway.repeated;
+    });
   });
 
   test('are given a feed only as long as one of them wants it', async () => {
@@ -268,6 +273,7 @@ withFakeGateway('a page', (world) => {
 class SignIns {
   signed = 0;
   refreshed = 0;
+  repeated = 0;
   stolen = 0;
   #good = '';
   #before = { token: '', until: 0 };
@@ -283,6 +289,7 @@ class SignIns {
     if (path === 'refresh') {
       this.refreshed += 1;
       const repeated = refresh_token === this.#before.token && performance.now() < this.#before.until;
+      this.repeated += Number(repeated);
       if (repeated) return this.#pair();
       if (refresh_token !== this.#good) this.stolen += 1;
     }
