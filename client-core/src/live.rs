@@ -56,7 +56,7 @@ impl Client {
                 if verdict.is_latest() {
                     slot.heard_ms = now_ms;
                 }
-                (verdict, gap, slot.reported == Some(FeedStatus::Stale))
+                (verdict, gap, matches!(slot.reported, Some(FeedStatus::Stale)))
             }
             None => (Verdict::Unwanted, None, false),
         };

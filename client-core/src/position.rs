@@ -91,6 +91,9 @@ impl Position {
 
     /// A replay comes in order, so whatever follows a fetched hole ends it, filled or not.
     fn close_fetched(&mut self, seq: u64) {
+        if self.holes.is_empty() {
+            return;
+        }
         self.holes.retain(|hole| !(hole.fetched && seq >= hole.before));
     }
 

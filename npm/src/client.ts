@@ -14,7 +14,7 @@ import { Store } from './store.js';
 import type { Mirror } from './tabs/message.js';
 import type { SharedListener } from './tabs/parts.js';
 import { pageRim } from './tabs/rim.js';
-import { Shared } from './tabs/shared.js';
+import { RECENT, Shared } from './tabs/shared.js';
 import { errorOf, rejection, serverTimeOf, warning } from './told.js';
 import type {
   Client,
@@ -60,7 +60,8 @@ export class TidegateClient implements Client, SharedListener {
   constructor(options: ClientOptions) {
     this.url = socketUrl(options.url, pageLocation());
     this.#options = options;
-    this.#store = new Store(within(options.historySize ?? 100, 512), {
+    const historySize = within(options.historySize ?? 100, 512);
+    this.#store = new Store(historySize, {
       nextAt: (strategy, symbol) => {
         const feed = this.#engine.find(strategy, symbol);
         return feed ? this.#shared.dueAt(feed) : null;
@@ -73,7 +74,7 @@ export class TidegateClient implements Client, SharedListener {
     const rim = options.shareTabs === false ? undefined : pageRim();
     const { url } = this;
     const own = (token: GetToken, listener: EngineListener) =>
-      new Engine({ url, getToken: token, webSocket, lingerMs }, listener);
+      new Engine({ url, getToken: token, webSocket, lingerMs, kept: Math.max(historySize, RECENT) }, listener);
     this.#shared = new Shared({ rim, url, identity: options.identity, getToken }, this, own);
     this.#engine = this.#shared.engine;
     this.#usage = new Usage(
@@ -117,7 +118,7 @@ export class TidegateClient implements Client, SharedListener {
   }
 
   subscribe<S extends Strategy>(strategy: S, symbol: string, listener: (signal: SignalOf<S>) => void): () => void {
-    return this.#follow(strategy, symbol, { signal: (signal) => guarded(listener, signal as SignalOf<S>) });
+    return this.#follow(strategy, symbol, { signal: listener as (signal: SignalMessage) => void });
   }
 
   watch(strategy: Strategy, symbol: string, listener: () => void): () => void {
@@ -253,7 +254,7 @@ export class TidegateClient implements Client, SharedListener {
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
     const { view } = feed;
     // One of the missing: for the history, not for those who follow what is new.
-    if (verdict === Verdict.backfill) view?.cell.remember(signal);
+    if (verdict === Verdict.backfill) view?.cell.filled();
     else view?.deliver(signal, now);
   }
 
@@ -317,7 +318,7 @@ export class TidegateClient implements Client, SharedListener {
   #follow(strategy: Strategy, symbol: string, follower: Follower): () => void {
     if (this.#closed) throw new TidegateError('closed');
     const feed = this.#shared.subscribe(strategy, symbol);
-    feed.view ??= new View(this.#store.cell(strategy, symbol));
+    feed.view ??= new View(this.#store.cell(strategy, symbol), feed);
     const { view } = feed;
     view.followers = [...view.followers, follower];
     this.#show(feed);

@@ -5,7 +5,8 @@
 import type { Engine as Core } from '../wasm/tidegate.js';
 import { asError, guarded, TidegateError } from './errors.js';
 import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
-import { Feeds, NO_FEED } from './feeds.js';
+import { NO_FEED } from './feed.js';
+import { Feeds } from './feeds.js';
 import { isSignal, linesOf, objectOf } from './frames.js';
 import { type Fact, type FeedName, factsOf } from './host.js';
 import { Line } from './line.js';
@@ -23,6 +24,8 @@ export interface EngineOptions {
   getToken: GetToken;
   webSocket: WebSocketFactory;
   lingerMs: number;
+  /** Signals of each feed that are remembered, at least. */
+  kept: number;
 }
 
 /** How long the core collects changes into one message, in milliseconds: `Options::new` in `client-core`. */
@@ -35,7 +38,7 @@ const LONGEST_TIMER_MS = 2 ** 30;
 export class Engine {
   readonly #options: EngineOptions;
   readonly #listener: EngineListener;
-  readonly #feeds = new Feeds();
+  readonly #feeds: Feeds;
   readonly #line: Line;
   readonly #closing = new AbortController();
   readonly #clock = new Stopwatch();
@@ -52,6 +55,7 @@ export class Engine {
 
   constructor(options: EngineOptions, listener: EngineListener) {
     this.#options = options;
+    this.#feeds = new Feeds(options.kept);
     this.#line = new Line(options.webSocket, options.url);
     this.#listener = listener;
   }
@@ -123,8 +127,7 @@ export class Engine {
   /** Takes a reference back. */
   release(feed: Feed): void {
     feed.wanted -= 1;
-    // Whoever wants it next begins with the latest.
-    if (feed.wanted === 0) feed.recent = feed.recent.slice(-1);
+    if (feed.wanted === 0) feed.rest();
     const { handle } = feed;
     if (handle !== NO_FEED) this.#step(['release', handle], (core, now) => core.release(handle, now));
   }
@@ -194,7 +197,7 @@ export class Engine {
     const handle = this.#step(['subscribe', `${symbol}/${strategy}`], subscribe);
     if (handle === undefined || (handle === feed.handle && handle !== NO_FEED)) return;
     // Given back in between: whoever wants it now has not seen what came before.
-    if (feed.handle !== NO_FEED) Object.assign(feed, { last: 0, recent: [] });
+    if (feed.handle !== NO_FEED) feed.restart();
     this.#feeds.bind(feed, handle);
     this.#listener.onFeed(feed, 'pending', '');
     if (handle === NO_FEED) {
@@ -310,19 +313,19 @@ export class Engine {
   #onFrame(socket: number, data: unknown): void {
     const text = typeof data === 'string' ? data : '';
     if (this.tapped) this.#listener.onFrame('in', text);
-    let message: unknown;
+    let message: ServerMessage;
     try {
       message = JSON.parse(text);
     } catch (error) {
       for (const line of linesOf(text, error)) this.#onMessage(socket, line);
       return;
     }
-    this.#onMessage(socket, objectOf(message));
+    this.#onMessage(socket, message);
   }
 
   #onMessage(socket: number, message: ServerMessage): void {
     if (isSignal(message)) this.#onSignal(socket, message);
-    else this.#onControl(socket, message);
+    else this.#onControl(socket, objectOf(message));
   }
 
   /** As {@link #step}, without a function made for every signal. */

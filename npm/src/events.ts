@@ -1,35 +1,11 @@
 // What an engine is told and what it tells: the words that the client core, the tabs and the client share.
 
 import type { TidegateError } from './errors.js';
-import type { ServerMessage, SignalMessage, Strategy } from './protocol.js';
+import type { Feed } from './feed.js';
+import type { ServerMessage, SignalMessage } from './protocol.js';
 import type { ConnectionState } from './types.js';
-import type { View } from './view.js';
 
-/** A feed that was asked for at least once. */
-export interface Feed {
-  readonly strategy: Strategy;
-  readonly symbol: string;
-  /** How many want it. */
-  wanted: number;
-  /** How many of them are this tab's; -1: it never was wanted here. */
-  here: number;
-  /** What the core calls it; changes when it is wanted again after a while. */
-  handle: number;
-  /** How it stands. */
-  status: CoreFeedStatus;
-  /** Why it was refused; empty if it was not. */
-  code: string;
-  /** The two as this tab's own core sees them. */
-  core: [status: CoreFeedStatus, code: string];
-  /** Where another tab holds the connection: when it expects the next signal, as of `Date.now()`. */
-  dueAt: number | null;
-  /** The `seq` of the signal that was delivered last; 0 before the first. */
-  last: number;
-  /** The latest signals, for other tabs. */
-  recent: SignalMessage[];
-  /** What this tab shows of it; none as long as it was not wanted here. */
-  view?: View | undefined;
-}
+export type { Feed } from './feed.js';
 
 /** Why a connection is blocked; empty if it is not. */
 export type Block = '' | 'token_denied' | 'token_refused' | 'stopped' | 'replaced';

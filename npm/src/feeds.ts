@@ -1,22 +1,33 @@
 // The feeds that were asked for at least once, by name and by what the core calls them.
 
-import type { Feed } from './events.js';
+import { Feed, NO_FEED } from './feed.js';
 import type { Strategy } from './protocol.js';
-
-/** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
-export const NO_FEED = 0xffff_ffff;
 
 /** All of them. */
 export class Feeds {
   /** A few for each symbol: to compare their strategies is quicker than a second look-up. */
   readonly #bySymbol = new Map<string, Feed[]>();
   readonly #byHandle = new Map<number, Feed>();
+  /** The one that was found last: after a connection was lost, and with a single feed, many in a row are its. */
+  #found: Feed | undefined;
+  readonly #kept: number;
+
+  /** Of each at least `kept` signals are remembered. */
+  constructor(kept: number) {
+    this.#kept = kept;
+  }
 
   /** The feed of this name, if it was asked for. */
   find(strategy: Strategy, symbol: string): Feed | undefined {
-    const feeds = this.#bySymbol.get(symbol);
-    if (feeds) for (const feed of feeds) if (feed.strategy === strategy) return feed;
-    return undefined;
+    const found = this.#found;
+    if (found && found.symbol === symbol && found.strategy === strategy) return found;
+    return this.#look(strategy, symbol);
+  }
+
+  #look(strategy: Strategy, symbol: string): Feed | undefined {
+    const found = this.#bySymbol.get(symbol)?.find((feed) => feed.strategy === strategy);
+    if (found) this.#found = found;
+    return found;
   }
 
   /** The feed that the core calls so. */
@@ -33,20 +44,7 @@ export class Feeds {
   get(strategy: Strategy, symbol: string): Feed {
     const known = this.find(strategy, symbol);
     if (known) return known;
-    const feed: Feed = {
-      strategy,
-      symbol,
-      wanted: 0,
-      here: -1,
-      handle: NO_FEED,
-      status: 'pending',
-      code: '',
-      core: ['pending', ''],
-      dueAt: null,
-      last: 0,
-      recent: [],
-      view: undefined,
-    };
+    const feed = new Feed(strategy, symbol, this.#kept);
     this.#bySymbol.set(symbol, [...(this.#bySymbol.get(symbol) ?? []), feed]);
     return feed;
   }

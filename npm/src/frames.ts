@@ -5,8 +5,8 @@ import type { ServerMessage, SignalMessage } from './protocol.js';
 
 /** Whether a message is a signal, whatever of. */
 export function isSignal(message: ServerMessage): message is SignalMessage {
-  const { seq, prev } = message as SignalMessage;
-  return typeof seq === 'number' && typeof prev === 'number';
+  const signal = message as Partial<SignalMessage> | null;
+  return typeof signal?.seq === 'number' && typeof signal.prev === 'number';
 }
 
 /** The objects of a frame that is not one: several, separated by newlines. */

@@ -77,15 +77,23 @@ class Cell<T extends object> {
   }
 }
 
+/** What is remembered of a feed. */
+export interface Remembered {
+  /** The latest signal, if there was one. */
+  readonly latest: SignalMessage | undefined;
+  /** The latest signals, as many as asked for, oldest first. */
+  history(size: number): SignalMessage[];
+}
+
 /** A feed, with its history. */
 export class FeedCell extends Cell<FeedSnapshot> {
-  /** In place as well; of these the last `historySize` are shown. */
-  readonly #history: SignalMessage[] = [];
-  #historyChanged = false;
-  /** The latest signal, if the draft has not got it yet, and when it came. */
-  #received: SignalMessage | undefined;
+  /** Where its signals are; none before it is followed. */
+  remembered: Remembered | undefined;
   #receivedAt = 0;
+  /** Signals that came, how many of them the draft has, and whether it lacks one that was missing. */
   #count = 0;
+  #shown = 0;
+  #filled = false;
   readonly #historySize: number;
   readonly #nextAt: () => number | null;
   readonly #latencyMs: LatencyMs;
@@ -98,38 +106,28 @@ export class FeedCell extends Cell<FeedSnapshot> {
   }
 
   /** A signal came: the latest. The hot path, so what is derived of it waits for a snapshot. */
-  receive(signal: SignalMessage, receivedAt: number): void {
-    this.#received = signal;
+  receive(receivedAt: number): void {
     this.#receivedAt = receivedAt;
     this.#count += 1;
-    this.remember(signal);
-  }
-
-  /** Puts a signal into the history, where it belongs by its `seq`. */
-  remember(signal: SignalMessage): void {
-    const history = this.#history;
-    const { length } = history;
-    if (length > 0 && (history[length - 1]?.seq ?? 0) >= signal.seq) this.#insert(signal);
-    else history.push(signal);
-    // Not one by one: to move all others for every signal would cost more than to read it.
-    if (history.length > 2 * this.#historySize) history.splice(0, history.length - this.#historySize);
-    this.#historyChanged = true;
     this.touch();
   }
 
-  /** One that was asked for, or of a history that began anew. */
-  #insert(signal: SignalMessage): void {
-    const place = this.#history.findIndex(({ seq }) => seq >= signal.seq);
-    if (this.#history[place]?.seq !== signal.seq) this.#history.splice(place, 0, signal);
+  /** One of the missing came. */
+  filled(): void {
+    this.#filled = true;
+    this.touch();
   }
 
   protected override copy(): FeedSnapshot {
     this.draft.nextAt = this.#nextAt();
-    if (this.#received) this.#take(this.#received);
-    this.#received = undefined;
+    const latest = this.#count === this.#shown ? undefined : this.remembered?.latest;
     // The same array as long as nothing was added: a memo on it holds.
-    if (this.#historyChanged) this.draft.history = Object.freeze(this.#latest());
-    this.#historyChanged = false;
+    if (latest || this.#filled) {
+      this.draft.history = Object.freeze(this.remembered?.history(this.#historySize) ?? []);
+    }
+    if (latest) this.#take(latest);
+    this.#shown = this.#count;
+    this.#filled = false;
     return super.copy();
   }
 
@@ -139,10 +137,6 @@ export class FeedCell extends Cell<FeedSnapshot> {
     // The first one was sent because somebody asked, and may be as old as the pause between two.
     const latencyMs = this.#count === 1 ? null : this.#latencyMs(signal.seq, receivedAt);
     Object.assign(this.draft, { signal, data, receivedAt, latencyMs });
-  }
-
-  #latest(): SignalMessage[] {
-    return this.#history.slice(Math.max(0, this.#history.length - this.#historySize));
   }
 }
 

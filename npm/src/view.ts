@@ -1,14 +1,14 @@
 // One feed in this tab: what is shown of it, and who follows it.
 
 import type { CoreFeedStatus } from './engine.js';
-import { TidegateError } from './errors.js';
+import { report, TidegateError } from './errors.js';
 import type { SignalMessage } from './protocol.js';
-import type { FeedCell } from './store.js';
+import type { FeedCell, Remembered } from './store.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
 /** What follows one feed. */
 export interface Follower {
-  signal(signal: SignalMessage): void;
+  readonly signal: (signal: SignalMessage) => void;
   /** It follows no more. */
   left?: boolean;
   /** The feed will not go on by itself. */
@@ -23,14 +23,24 @@ export class View {
   /** The list is replaced, never changed: whoever goes through one may let others come and go. */
   followers: readonly Follower[] = [];
 
-  constructor(cell: FeedCell) {
+  constructor(cell: FeedCell, feed: Remembered) {
     this.cell = cell;
+    cell.remembered = feed;
   }
 
-  /** A signal came, at this date. */
+  /** A signal came, at this date. What a follower throws is its own: it must not end the work of others. */
   deliver(signal: SignalMessage, receivedAt: number): void {
-    this.cell.receive(signal, receivedAt);
-    for (const follower of this.followers) if (!follower.left) follower.signal(signal);
+    this.cell.receive(receivedAt);
+    for (const follower of this.followers) {
+      if (follower.left) continue;
+      // Not as a method: whose it is does not concern an application's function.
+      const tell = follower.signal;
+      try {
+        tell(signal);
+      } catch (error) {
+        report(error);
+      }
+    }
   }
 
   /** The feed will not go on by itself. */

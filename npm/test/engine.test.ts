@@ -8,11 +8,11 @@ test('of a feed that nobody wants any more only the latest signal is kept', () =
   const webSocket = () => {
     throw new Error('no connection is wanted');
   };
-  const options = { url: 'ws://127.0.0.1/ws', getToken: () => 'token', webSocket, lingerMs: 3_000 };
+  const options = { url: 'ws://127.0.0.1/ws', getToken: () => 'token', webSocket, lingerMs: 3_000, kept: 10 };
   const engine = new Engine(options, {} as EngineListener);
   const feed = engine.subscribe('scalp', 'BTCUSDT');
   engine.subscribe('scalp', 'BTCUSDT');
-  feed.recent.push(scalp(1, 0), scalp(2, 1), scalp(3, 2));
+  for (const seq of [1, 2, 3]) feed.push(scalp(seq, seq - 1));
   engine.release(feed);
   expect(feed.recent).toHaveLength(3);
   engine.release(feed);

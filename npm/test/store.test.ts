@@ -1,5 +1,7 @@
 import { expect, test, vi } from 'vitest';
+import { Feed } from '../src/feed.js';
 import { IDLE_CONNECTION, IDLE_FEED, Store } from '../src/store.js';
+import { View } from '../src/view.js';
 import { scalp } from './fake-gateway.js';
 
 /** A store whose frames are drawn by hand. */
@@ -11,7 +13,18 @@ function storeWithFrames(historySize = 100) {
   const draw = () => {
     for (const frame of frames.splice(0)) frame();
   };
-  return { store, frames, draw };
+  const feed = new Feed('scalp', 'BTCUSDT', 100);
+  const view = new View(store.cell('scalp', 'BTCUSDT'), feed);
+  const receive = (seq: number) => {
+    const signal = scalp(seq, 0);
+    feed.push(signal);
+    view.deliver(signal, seq);
+  };
+  const fill = (seq: number) => {
+    feed.fill(scalp(seq, 0));
+    view.cell.filled();
+  };
+  return { store, frames, draw, feed, receive, fill };
 }
 
 test('a feed that nobody follows is idle, and always the same object', () => {
@@ -21,15 +34,12 @@ test('a feed that nobody follows is idle, and always the same object', () => {
 });
 
 test('a thousand changes between two frames are one snapshot and one call', () => {
-  const { store, frames, draw } = storeWithFrames();
+  const { store, frames, draw, receive } = storeWithFrames();
   let calls = 0;
   store.watchFeed('scalp', 'BTCUSDT', () => {
     calls += 1;
   });
-  for (let seq = 1; seq <= 1_000; seq += 1) {
-    const signal = scalp(seq, seq - 1);
-    store.cell('scalp', 'BTCUSDT').receive(signal, seq);
-  }
+  for (let seq = 1; seq <= 1_000; seq += 1) receive(seq);
   expect(calls).toBe(0);
   expect(frames).toHaveLength(1);
   draw();
@@ -51,8 +61,8 @@ test('a snapshot that was handed out never changes', () => {
 });
 
 test('the history keeps its identity while no signal is added', () => {
-  const { store, draw } = storeWithFrames();
-  store.cell('scalp', 'BTCUSDT').remember(scalp(1, 0));
+  const { store, draw, receive } = storeWithFrames();
+  receive(1);
   draw();
   const { history } = store.feed('scalp', 'BTCUSDT');
   store.cell('scalp', 'BTCUSDT').set({ status: 'stale' });
@@ -61,15 +71,53 @@ test('the history keeps its identity while no signal is added', () => {
 });
 
 test('a signal that was missed is put where it belongs, and once', () => {
-  const { store, draw } = storeWithFrames();
-  for (const seq of [10, 30, 20, 20]) store.cell('scalp', 'BTCUSDT').remember(scalp(seq, 0));
-  draw();
-  expect(store.feed('scalp', 'BTCUSDT').history.map(({ seq }) => seq)).toEqual([10, 20, 30]);
+  const { store, draw, feed, receive, fill } = storeWithFrames();
+  const shown = () => {
+    draw();
+    return store.feed('scalp', 'BTCUSDT').history.map(({ seq }) => seq);
+  };
+  for (const seq of [10, 30]) receive(seq);
+  expect(shown()).toEqual([10, 30]);
+  for (const seq of [20, 20, 5]) fill(seq);
+  expect(shown()).toEqual([5, 10, 20, 30]);
+  // For other tabs: in the order of the feed as well, and nothing from before it was begun with.
+  expect(feed.recent.map(({ seq }) => seq)).toEqual([10, 20, 30]);
+});
+
+test('a feed that begins anew keeps what was shown of it', () => {
+  const { store, draw, feed, receive } = storeWithFrames(3);
+  const shown = () => {
+    draw();
+    const { history, signal } = store.feed('scalp', 'BTCUSDT');
+    return [...history.map(({ seq }) => seq), signal?.seq];
+  };
+  for (const seq of [10, 20]) receive(seq);
+  feed.restart();
+  expect([feed.last, feed.recent.length, feed.latest?.seq]).toEqual([0, 0, 20]);
+  expect(shown()).toEqual([10, 20, 20]);
+  // The gateway sends the latest, which is here already.
+  for (const seq of [20, 30, 40]) receive(seq);
+  expect(shown()).toEqual([20, 30, 40, 40]);
+  // Its history began anew.
+  receive(5);
+  expect(feed.recent.map(({ seq }) => seq)).toEqual([5]);
+  expect(shown()).toEqual([20, 30, 40, 5]);
+});
+
+test('what is remembered is bounded, and never less than was asked for', () => {
+  const feed = new Feed('scalp', 'BTCUSDT', 10);
+  for (let seq = 1; seq <= 1_000; seq += 1) {
+    feed.push(scalp(seq, seq - 1));
+    expect(feed.recent.length).toBeLessThanOrEqual(20);
+    expect(feed.history(10)).toHaveLength(Math.min(seq, 10));
+    if (seq % 7 === 0) feed.restart();
+    if (seq % 11 === 0) feed.rest();
+  }
 });
 
 test('a history of nothing is possible', () => {
-  const { store, draw } = storeWithFrames(0);
-  store.cell('scalp', 'BTCUSDT').remember(scalp(1, 0));
+  const { store, draw, receive } = storeWithFrames(0);
+  receive(1);
   draw();
   expect(store.feed('scalp', 'BTCUSDT').history).toEqual([]);
 });

@@ -382,7 +382,7 @@ export class FakeEngine implements SharedEngine {
     this.#tab = tab;
     this.#getToken = getToken;
     this.#listener = listener;
-    const feeds = new Feeds();
+    const feeds = new Feeds(128);
     this.#feed = feeds.get('scalp', 'BTCUSDT');
     feeds.bind(this.#feed, 1);
   }

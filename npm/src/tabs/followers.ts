@@ -66,16 +66,21 @@ export class Followers {
     for (const feed of had?.keys() ?? []) this.#engine.release(feed);
   }
 
+  /** Whether there are any. */
+  get some(): boolean {
+    return this.#tabs.size > 0;
+  }
+
   /** A feed changed. */
   tellFeed(feed: Feed): void {
-    if (this.#tabs.size === 0) return;
+    if (!this.some) return;
     const state: FeedState = [feed.strategy, feed.symbol, feed.status, feed.code, this.#dueAt(feed)];
     this.#say({ kind: 'feed', state });
   }
 
   /** A signal came: for everybody, or `to` one that missed it. */
   pass(feed: Feed, signal: SignalMessage, verdict: number, to = ''): void {
-    if (this.#tabs.size > 0) this.#say({ kind: 'signal', signal, verdict, dueAt: this.#dueAt(feed), to });
+    this.#say({ kind: 'signal', signal, verdict, dueAt: this.#dueAt(feed), to });
   }
 
   /** Everybody is asked for a sign of life: whoever has given none since the last time is gone without a word. */

@@ -145,9 +145,10 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
     // What was held by its number alone, and asked for: for this tab it is new.
     if (verdict === Verdict.backfill && feed.recent.length === 0 && signal.seq >= feed.last) verdict = Verdict.deliver;
-    if (verdict !== Verdict.backfill) this.#remember(feed, signal);
+    if (verdict === Verdict.backfill) feed.fill(signal);
+    else feed.push(signal);
     if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
-    this.#followers.pass(feed, signal, verdict);
+    if (this.#followers.some) this.#followers.pass(feed, signal, verdict);
   }
 
   onControl(message: ServerMessage): void {
@@ -269,7 +270,9 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     // Only to everybody may something older be news: when the gateway's history began anew.
     if (seq === last || (seq < last && (verdict === Verdict.deliver || to !== ''))) return;
     if (!next && verdict === Verdict.backfill) {
-      if (seq < last) this.#listener.onSignal(feed, signal, verdict, Date.now());
+      if (seq > last) return;
+      feed.fill(signal);
+      this.#listener.onSignal(feed, signal, verdict, Date.now());
       return;
     }
     if (!next && verdict === Verdict.deliver) {
@@ -279,7 +282,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     }
     if (!next) this.#listener.onGap(feed, last, seq);
     feed.dueAt = dueAt;
-    this.#remember(feed, signal);
+    feed.push(signal);
     this.#listener.onSignal(feed, signal, next ? Verdict.deliver : Verdict.gap, Date.now());
   }
 
@@ -433,7 +436,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     const { last, recent } = feed;
     const latest = recent.at(-1);
     // The leader is asked as by a tab that holds nothing.
-    if (this.#election.role === 'follower') Object.assign(feed, { last: 0, recent: [] });
+    if (this.#election.role === 'follower') feed.restart();
     if (last === 0) return;
     if (feed.last === 0 || !latest) this.engine.held(feed, last - 1);
     // Whoever asked is not there yet.
@@ -444,13 +447,5 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     feed.status = status;
     feed.code = code;
     if (feed.here >= 0) this.#listener.onFeed(feed, status, code);
-  }
-
-  #remember(feed: Feed, signal: SignalMessage): void {
-    feed.last = signal.seq;
-    if (this.#off) return;
-    feed.recent.push(signal);
-    // Not one by one: that would move all of them with every signal.
-    if (feed.recent.length > 2 * RECENT) feed.recent.splice(0, RECENT);
   }
 }

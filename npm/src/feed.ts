@@ -1,0 +1,92 @@
+// One feed: how it stands, and the signals that are kept of it.
+
+import type { CoreFeedStatus } from './events.js';
+import type { SignalMessage, Strategy } from './protocol.js';
+import type { View } from './view.js';
+
+/** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
+export const NO_FEED = 0xffff_ffff;
+
+/** A feed that was asked for at least once. */
+export class Feed {
+  readonly strategy: Strategy;
+  readonly symbol: string;
+  /** How many want it. */
+  wanted = 0;
+  /** How many of them are this tab's; -1: it never was wanted here. */
+  here = -1;
+  /** What the core calls it; changes when it is wanted again after a while. */
+  handle = NO_FEED;
+  /** How it stands. */
+  status: CoreFeedStatus = 'pending';
+  /** Why it was refused; empty if it was not. */
+  code = '';
+  /** The two as this tab's own core sees them. */
+  core: [status: CoreFeedStatus, code: string] = ['pending', ''];
+  /** Where another tab holds the connection: when it expects the next signal, as of `Date.now()`. */
+  dueAt: number | null = null;
+  /** The `seq` of the signal that was delivered last; 0 before the first. */
+  last = 0;
+  /** What this tab shows of it; none as long as it was not wanted here. */
+  view: View | undefined;
+  /** Delivered since it was begun with, oldest first: for the page, and for other tabs that missed some. */
+  recent: SignalMessage[] = [];
+  /** For the page alone: those of before, and what was missed for too long. */
+  #older: SignalMessage[] = [];
+  readonly #kept: number;
+
+  /** At least `kept` signals are remembered. */
+  constructor(strategy: Strategy, symbol: string, kept: number) {
+    this.strategy = strategy;
+    this.symbol = symbol;
+    this.#kept = kept;
+  }
+
+  /** Delivered: the latest. */
+  push(signal: SignalMessage): void {
+    // The gateway's history began anew.
+    if (signal.seq <= this.last) this.restart();
+    this.last = signal.seq;
+    const { recent } = this;
+    recent.push(signal);
+    // Not one by one: to move all others for every signal would cost more than to read it.
+    if (recent.length > 2 * this.#kept) this.#trim();
+  }
+
+  /** One of the missing: where it belongs by its `seq`. */
+  fill(signal: SignalMessage): void {
+    const place = this.recent.findLastIndex(({ seq }) => seq < signal.seq) + 1;
+    if (place === 0) this.#older = [...this.#older, signal].slice(-this.#kept);
+    else if (this.recent[place]?.seq !== signal.seq) this.recent.splice(place, 0, signal);
+  }
+
+  /** Whoever wants it next begins with the latest, which the gateway sends. */
+  restart(): void {
+    this.#older = this.history(this.#kept);
+    this.recent = [];
+    this.last = 0;
+  }
+
+  /** Nobody wants it any more: whoever does next begins with the latest, and goes on from there. */
+  rest(): void {
+    this.#older = this.history(this.#kept);
+    this.recent = this.recent.slice(-1);
+  }
+
+  /** The latest of all, if there was one. */
+  get latest(): SignalMessage | undefined {
+    return this.recent.at(-1) ?? this.#older.at(-1);
+  }
+
+  /** The latest, as many as asked for, each once and in the order of their `seq`. */
+  history(size: number): SignalMessage[] {
+    const all = new Map([...this.#older, ...this.recent].map((signal) => [signal.seq, signal]));
+    const sorted = [...all.values()].sort((one, other) => one.seq - other.seq);
+    return sorted.slice(Math.max(0, sorted.length - size));
+  }
+
+  #trim(): void {
+    this.recent.splice(0, this.recent.length - this.#kept);
+    this.#older = [];
+  }
+}
