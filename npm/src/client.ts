@@ -3,7 +3,7 @@
 /// <reference lib="esnext.disposable" />
 
 import { Clock } from './clock.js';
-import { type Block, Engine, type EngineListener, type Feed, Verdict } from './engine.js';
+import { type Block, Engine, type EngineListener, type Feed } from './engine.js';
 import { asError, fromJSON, guarded, TidegateError } from './errors.js';
 import { load } from './module.js';
 import { watchPage } from './page.js';
@@ -249,13 +249,6 @@ export class TidegateClient implements Client, SharedListener {
   onFeed(feed: Feed): void {
     this.#show(feed);
     if (feed.status === 'rejected') feed.view?.fail(rejection(feed));
-  }
-
-  onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
-    const { view } = feed;
-    // One of the missing: for the history, not for those who follow what is new.
-    if (verdict === Verdict.backfill) view?.cell.filled();
-    else view?.deliver(signal, now);
   }
 
   onControl(message: ServerMessage): void {

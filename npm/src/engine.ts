@@ -7,7 +7,7 @@ import { asError, guarded, TidegateError } from './errors.js';
 import { type Block, type CoreFeedStatus, type CoreInput, type EngineListener, type Feed, Verdict } from './events.js';
 import { NO_FEED } from './feed.js';
 import { Feeds } from './feeds.js';
-import { isSignal, linesOf, objectOf } from './frames.js';
+import { isSignal, linesOf, objectOf, unreadable } from './frames.js';
 import { type Fact, type FeedName, factsOf } from './host.js';
 import { Line } from './line.js';
 import { type Glue, isResetting, onReset, resetAfterTrap } from './module.js';
@@ -294,7 +294,7 @@ export class Engine {
     try {
       this.#line.open({
         onopen: () => this.#step(['open', id], (core, now) => core.opened(id, now)),
-        onmessage: (event) => this.#onFrame(id, event.data),
+        onmessage: ({ data }) => this.#read(id, this.#onFrame(data)),
         onclose: ({ code, reason }) => {
           this.#listener.onClose(code, String(reason));
           this.#closed(id, code, String(reason));
@@ -310,20 +310,24 @@ export class Engine {
     this.#step(['closed', socket, code, reason], (core, now) => core.closed(socket, code, now));
   }
 
-  #onFrame(socket: number, data: unknown): void {
+  #onFrame(data: unknown): string {
     const text = typeof data === 'string' ? data : '';
     if (this.tapped) this.#listener.onFrame('in', text);
+    return text;
+  }
+
+  /** A frame is one object, or several, separated by newlines. */
+  #read(socket: number, text: string): void {
     let message: ServerMessage;
     try {
       message = JSON.parse(text);
     } catch (error) {
-      for (const line of linesOf(text, error)) this.#onMessage(socket, line);
+      const lines = linesOf(text);
+      if (lines.length > 1) for (const line of lines) this.#read(socket, line);
+      // Not JSON at all: still a sign of life, and told as a frame of no known type.
+      else this.#onControl(socket, unreadable(error));
       return;
     }
-    this.#onMessage(socket, message);
-  }
-
-  #onMessage(socket: number, message: ServerMessage): void {
     if (isSignal(message)) this.#onSignal(socket, message);
     else this.#onControl(socket, objectOf(message));
   }

@@ -7,6 +7,9 @@ import type { View } from './view.js';
 /** No feed's handle. With it the core hears of a signal that nobody asked for, as a sign of life. */
 export const NO_FEED = 0xffff_ffff;
 
+/** Signals in a block of those that are kept. */
+const BLOCK = 64;
+
 /** A feed that was asked for at least once. */
 export class Feed {
   readonly strategy: Strategy;
@@ -29,8 +32,14 @@ export class Feed {
   last = 0;
   /** What this tab shows of it; none as long as it was not wanted here. */
   view: View | undefined;
-  /** Delivered since it was begun with, oldest first: for the page, and for other tabs that missed some. */
-  recent: SignalMessage[] = [];
+  /**
+   * Delivered since it was begun with, oldest first. In blocks, the last of which is being filled: a block that was made
+   * a moment ago is cheaper to write to than a list that the garbage collector has moved among the old, and nothing has
+   * to move up when the oldest are forgotten.
+   */
+  #blocks: SignalMessage[][] = [];
+  #block: SignalMessage[] = new Array(BLOCK);
+  #used = 0;
   /** For the page alone: those of before, and what was missed for too long. */
   #older: SignalMessage[] = [];
   readonly #kept: number;
@@ -42,35 +51,46 @@ export class Feed {
     this.#kept = kept;
   }
 
-  /** Delivered: the latest. */
-  push(signal: SignalMessage): void {
+  /** Delivered, at this date: the latest. The hot path. */
+  push(signal: SignalMessage, receivedAt: number): void {
+    const { seq } = signal;
     // The gateway's history began anew.
-    if (signal.seq <= this.last) this.restart();
-    this.last = signal.seq;
-    const { recent } = this;
-    recent.push(signal);
-    // Not one by one: to move all others for every signal would cost more than to read it.
-    if (recent.length > 2 * this.#kept) this.#trim();
+    if (seq <= this.last) this.restart();
+    this.last = seq;
+    this.#block[this.#used] = signal;
+    this.#used += 1;
+    if (this.#used === BLOCK) this.#turn();
+    this.view?.deliver(signal, receivedAt);
   }
 
   /** One of the missing: where it belongs by its `seq`. */
   fill(signal: SignalMessage): void {
-    const place = this.recent.findLastIndex(({ seq }) => seq < signal.seq) + 1;
+    const { recent } = this;
+    const place = recent.findLastIndex(({ seq }) => seq < signal.seq) + 1;
     if (place === 0) this.#older = [...this.#older, signal].slice(-this.#kept);
-    else if (this.recent[place]?.seq !== signal.seq) this.recent.splice(place, 0, signal);
+    else if (recent[place]?.seq !== signal.seq) {
+      recent.splice(place, 0, signal);
+      this.#replace(recent);
+    }
+    this.view?.filled();
+  }
+
+  /** For the page, and for other tabs that missed some: delivered since it was begun with, oldest first. */
+  get recent(): SignalMessage[] {
+    return [...this.#blocks.flat(), ...this.#block.slice(0, this.#used)];
   }
 
   /** Whoever wants it next begins with the latest, which the gateway sends. */
   restart(): void {
     this.#older = this.history(this.#kept);
-    this.recent = [];
+    this.#replace([]);
     this.last = 0;
   }
 
   /** Nobody wants it any more: whoever does next begins with the latest, and goes on from there. */
   rest(): void {
     this.#older = this.history(this.#kept);
-    this.recent = this.recent.slice(-1);
+    this.#replace(this.recent.slice(-1));
   }
 
   /** The latest of all, if there was one. */
@@ -85,8 +105,18 @@ export class Feed {
     return sorted.slice(Math.max(0, sorted.length - size));
   }
 
-  #trim(): void {
-    this.recent.splice(0, this.recent.length - this.#kept);
+  /** The block is full. */
+  #turn(): void {
+    this.#blocks.push(this.#block);
+    this.#block = new Array(BLOCK);
+    this.#used = 0;
+    if (this.#blocks.length * BLOCK < this.#kept + BLOCK) return;
+    this.#blocks.shift();
     this.#older = [];
+  }
+
+  #replace(recent: SignalMessage[]): void {
+    this.#blocks = [recent.slice(-2 * this.#kept)];
+    this.#used = 0;
   }
 }

@@ -9,18 +9,9 @@ export function isSignal(message: ServerMessage): message is SignalMessage {
   return typeof signal?.seq === 'number' && typeof signal.prev === 'number';
 }
 
-/** The objects of a frame that is not one: several, separated by newlines. */
-export function linesOf(text: string, error: unknown): ServerMessage[] {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  // Not JSON at all: still a sign of life, and told as a frame of no known type.
-  if (lines.length < 2) return [unreadable(error)];
-  return lines.map((line) => {
-    try {
-      return objectOf(JSON.parse(line));
-    } catch (cause) {
-      return unreadable(cause);
-    }
-  });
+/** The texts of a frame that is not one object. */
+export function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line.trim() !== '');
 }
 
 /** The form of a message is taken on trust from here on: the gateway is built from the same types. */
@@ -28,7 +19,8 @@ export function objectOf(value: unknown): ServerMessage {
   return typeof value === 'object' && value !== null ? (value as ServerMessage) : unreadable(value);
 }
 
-function unreadable(what: unknown): ServerMessage {
+/** What cannot be read is told as a message of no known type. */
+export function unreadable(what: unknown): ServerMessage {
   report(new TidegateError('internal', { message: 'The gateway sent a frame that is not JSON', cause: what }));
   return { type: 'unreadable' } as unknown as ServerMessage;
 }

@@ -7,18 +7,23 @@ export type Word = string | number;
 /** Lines that are kept. */
 const LINES = 200;
 
-/** In the place of a line: a signal, whose numbers are kept apart, because there may be thousands in a second. */
-const SIGNAL: Word[] = [];
-/** When, socket, feed, `seq`, `prev` and verdict. */
+/**
+ * Of a signal: when, socket, feed, `seq`, `prev` and verdict. Its numbers are kept apart, because there may be thousands in
+ * a second; a line of words has no time there.
+ */
 const NUMBERS = 6;
+const SIZE = LINES * NUMBERS;
+const WORDS = -1;
 const VERDICTS = ['drop', 'deliver', 'gap', 'backfill'];
 
 /** A ring of what happened. */
 export class Recorder {
   readonly #head: Word[];
   readonly #lines: Word[][] = [];
-  readonly #signals = new Float64Array(LINES * NUMBERS);
-  #count = 0;
+  readonly #numbers = new Float64Array(SIZE);
+  /** Where the numbers of the next line belong, and how often the ring went round. */
+  #place = 0;
+  #rounds = 0;
 
   /** For a core that was made like this. */
   constructor(head: Word[]) {
@@ -27,42 +32,50 @@ export class Recorder {
 
   /** Something happened. Cheap: words become text only when somebody asks. */
   note(words: Word[]): void {
-    this.#lines[this.#count % LINES] = words;
-    this.#count += 1;
+    const place = this.#next();
+    this.#numbers[place] = WORDS;
+    this.#lines[place / NUMBERS] = words;
   }
 
   /** A signal came. The answer is where {@link verdict} belongs. */
   signal(at: number, socket: number, feed: number, seq: number, prev: number): number {
-    const line = this.#count % LINES;
-    this.#count += 1;
-    this.#lines[line] = SIGNAL;
-    const place = line * NUMBERS;
-    const signals = this.#signals;
-    signals[place] = at;
-    signals[place + 1] = socket;
-    signals[place + 2] = feed;
-    signals[place + 3] = seq;
-    signals[place + 4] = prev;
+    const place = this.#next();
+    const numbers = this.#numbers;
+    numbers[place] = at;
+    numbers[place + 1] = socket;
+    numbers[place + 2] = feed;
+    numbers[place + 3] = seq;
+    numbers[place + 4] = prev;
     return place + 5;
   }
 
   /** What became of it. */
   verdict(place: number, verdict: number): void {
-    this.#signals[place] = verdict;
+    this.#numbers[place] = verdict;
   }
 
   /** Everything that is kept, oldest first, under a line that says how the core was made and how much is missing. */
   report(): string {
-    const first = Math.max(0, this.#count - LINES);
+    const count = this.#rounds * LINES + this.#place / NUMBERS;
+    const first = Math.max(0, count - LINES);
     const lines = [[...this.#head, first]];
-    for (let index = first; index < this.#count; index += 1) lines.push(this.#line(index % LINES));
+    for (let index = first; index < count; index += 1) lines.push(this.#line(index % LINES));
     return lines.map((words) => words.join(' ')).join('\n');
   }
 
+  #next(): number {
+    const place = this.#place;
+    this.#place = place + NUMBERS;
+    if (this.#place === SIZE) {
+      this.#place = 0;
+      this.#rounds += 1;
+    }
+    return place;
+  }
+
   #line(line: number): Word[] {
-    const words = this.#lines[line] as Word[];
-    if (words !== SIGNAL) return words;
-    const [at = 0, socket = 0, feed = 0, seq = 0, prev = 0, verdict = 0] = this.#signals.slice(line * NUMBERS);
+    const [at = 0, socket = 0, feed = 0, seq = 0, prev = 0, verdict = 0] = this.#numbers.slice(line * NUMBERS);
+    if (at === WORDS) return this.#lines[line] as Word[];
     return [Math.floor(at), '> signal', socket, feed, seq, prev, VERDICTS[verdict] ?? ''];
   }
 }

@@ -66,10 +66,15 @@ class Cell<T extends object> {
   }
 
   protected touch(): void {
-    this.#changed = true;
+    this.change();
     if (this.waits) return;
     this.waits = true;
     this.#wait(this);
+  }
+
+  /** The next snapshot is another one. */
+  protected change(): void {
+    this.#changed = true;
   }
 
   protected copy(): T {
@@ -109,13 +114,18 @@ export class FeedCell extends Cell<FeedSnapshot> {
   receive(receivedAt: number): void {
     this.#receivedAt = receivedAt;
     this.#count += 1;
-    this.touch();
+    if (!this.waits) this.touch();
   }
 
   /** One of the missing came. */
   filled(): void {
     this.#filled = true;
     this.touch();
+  }
+
+  override read(): FeedSnapshot {
+    if (this.#count !== this.#shown) this.change();
+    return super.read();
   }
 
   protected override copy(): FeedSnapshot {

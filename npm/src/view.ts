@@ -31,7 +31,9 @@ export class View {
   /** A signal came, at this date. What a follower throws is its own: it must not end the work of others. */
   deliver(signal: SignalMessage, receivedAt: number): void {
     this.cell.receive(receivedAt);
-    for (const follower of this.followers) {
+    const { followers } = this;
+    for (let index = 0; index < followers.length; index += 1) {
+      const follower = followers[index] as Follower;
       if (follower.left) continue;
       // Not as a method: whose it is does not concern an application's function.
       const tell = follower.signal;
@@ -41,6 +43,11 @@ export class View {
         report(error);
       }
     }
+  }
+
+  /** One of the missing came: for the history, not for those who follow what is new. */
+  filled(): void {
+    this.cell.filled();
   }
 
   /** The feed will not go on by itself. */

@@ -12,7 +12,7 @@ test('of a feed that nobody wants any more only the latest signal is kept', () =
   const engine = new Engine(options, {} as EngineListener);
   const feed = engine.subscribe('scalp', 'BTCUSDT');
   engine.subscribe('scalp', 'BTCUSDT');
-  for (const seq of [1, 2, 3]) feed.push(scalp(seq, seq - 1));
+  for (const seq of [1, 2, 3]) feed.push(scalp(seq, seq - 1), seq);
   engine.release(feed);
   expect(feed.recent).toHaveLength(3);
   engine.release(feed);

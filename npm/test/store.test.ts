@@ -14,16 +14,9 @@ function storeWithFrames(historySize = 100) {
     for (const frame of frames.splice(0)) frame();
   };
   const feed = new Feed('scalp', 'BTCUSDT', 100);
-  const view = new View(store.cell('scalp', 'BTCUSDT'), feed);
-  const receive = (seq: number) => {
-    const signal = scalp(seq, 0);
-    feed.push(signal);
-    view.deliver(signal, seq);
-  };
-  const fill = (seq: number) => {
-    feed.fill(scalp(seq, 0));
-    view.cell.filled();
-  };
+  feed.view = new View(store.cell('scalp', 'BTCUSDT'), feed);
+  const receive = (seq: number) => feed.push(scalp(seq, 0), seq);
+  const fill = (seq: number) => feed.fill(scalp(seq, 0));
   return { store, frames, draw, feed, receive, fill };
 }
 
@@ -106,12 +99,13 @@ test('a feed that begins anew keeps what was shown of it', () => {
 
 test('what is remembered is bounded, and never less than was asked for', () => {
   const feed = new Feed('scalp', 'BTCUSDT', 10);
-  for (let seq = 1; seq <= 1_000; seq += 1) {
-    feed.push(scalp(seq, seq - 1));
-    expect(feed.recent.length).toBeLessThanOrEqual(20);
+  for (let seq = 1; seq <= 2_000; seq += 1) {
+    feed.push(scalp(seq, seq - 1), seq);
+    expect(feed.recent.length).toBeLessThanOrEqual(10 + 2 * 64);
     expect(feed.history(10)).toHaveLength(Math.min(seq, 10));
-    if (seq % 7 === 0) feed.restart();
-    if (seq % 11 === 0) feed.rest();
+    if (seq % 97 === 0) feed.restart();
+    if (seq % 111 === 0) feed.rest();
+    if (seq % 13 === 0) feed.fill({ ...scalp(seq, 0), seq: seq - 0.5 });
   }
 });
 

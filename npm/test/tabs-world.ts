@@ -11,6 +11,7 @@ import type { SharedEngine } from '../src/tabs/parts.js';
 import type { Rim, RimListener } from '../src/tabs/rim.js';
 import { Shared } from '../src/tabs/shared.js';
 import type { ConnectionState, GetToken } from '../src/types.js';
+import type { View } from '../src/view.js';
 import { scalp } from './fake-gateway.js';
 
 /** A generator with a seed, for runs that can be repeated. */
@@ -167,7 +168,6 @@ export class Tab implements Rim {
         onFeed: (_, status) => {
           this.feedStatus = status;
         },
-        onSignal: (_, { seq }, verdict) => void (verdict === Verdict.backfill ? this.filled : this.seen).push(seq),
         onGap: (_, after, before) => void this.gaps.push([after, before]),
         onControl: ignore,
         onWarning: ignore,
@@ -202,7 +202,8 @@ export class Tab implements Rim {
   subscribe(): void {
     if (this.#wants) return;
     this.#wants = true;
-    this.shared.subscribe('scalp', 'BTCUSDT');
+    const feed = this.shared.subscribe('scalp', 'BTCUSDT');
+    feed.view = { deliver: ({ seq }: SignalMessage) => void this.seen.push(seq), filled: () => {} } as unknown as View;
   }
 
   show(): void {
@@ -385,6 +386,11 @@ export class FakeEngine implements SharedEngine {
     const feeds = new Feeds(128);
     this.#feed = feeds.get('scalp', 'BTCUSDT');
     feeds.bind(this.#feed, 1);
+    const fill = this.#feed.fill.bind(this.#feed);
+    this.#feed.fill = (signal) => {
+      fill(signal);
+      if (this.#feed.view) tab.filled.push(signal.seq);
+    };
   }
 
   get references(): number {

@@ -26,6 +26,8 @@ const NOTHING: Asked = { after: -1, at: 0 };
 
 /** The followers of this tab. */
 export class Followers {
+  /** Whether there are any. */
+  some = false;
   readonly #engine: FollowedEngine;
   readonly #say: (said: Said) => void;
   readonly #dueAt: (feed: Feed) => number | null;
@@ -52,6 +54,7 @@ export class Followers {
     const wanted = new Map<Feed, Asked>();
     const had = this.#tabs.get(from);
     this.#tabs.set(from, wanted);
+    this.some = true;
     this.#silent.delete(from);
     for (const [strategy, symbol, last] of feeds) {
       const known = this.#engine.find(strategy, symbol);
@@ -64,11 +67,6 @@ export class Followers {
       wanted.set(feed, this.#catchUp(feed, last, from, asked));
     }
     for (const feed of had?.keys() ?? []) this.#engine.release(feed);
-  }
-
-  /** Whether there are any. */
-  get some(): boolean {
-    return this.#tabs.size > 0;
   }
 
   /** A feed changed. */
@@ -93,6 +91,7 @@ export class Followers {
   forget(tab: string): void {
     for (const feed of this.#tabs.get(tab)?.keys() ?? []) this.#engine.release(feed);
     this.#tabs.delete(tab);
+    this.some = this.#tabs.size > 0;
   }
 
   /** This tab leads no longer. */

@@ -18,8 +18,8 @@ export interface SharedEngine extends FollowedEngine {
   close(): void;
 }
 
-/** What the client hears. */
-export interface SharedListener extends EngineListener {
+/** What the client hears; signals are told by the feeds themselves. */
+export interface SharedListener extends Omit<EngineListener, 'onSignal'> {
   /** What the followers are to show. */
   mirror(): Mirror;
   /** What the leader shows. */

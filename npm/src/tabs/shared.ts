@@ -143,12 +143,17 @@ export class Shared<E extends SharedEngine> implements EngineListener {
   }
 
   onSignal(feed: Feed, signal: SignalMessage, verdict: number, now: number): void {
-    // What was held by its number alone, and asked for: for this tab it is new.
-    if (verdict === Verdict.backfill && feed.recent.length === 0 && signal.seq >= feed.last) verdict = Verdict.deliver;
-    if (verdict === Verdict.backfill) feed.fill(signal);
-    else feed.push(signal);
-    if (feed.here >= 0) this.#listener.onSignal(feed, signal, verdict, now);
+    if (verdict === Verdict.backfill) verdict = this.#fill(feed, signal, now);
+    else feed.push(signal, now);
     if (this.#followers.some) this.#followers.pass(feed, signal, verdict);
+  }
+
+  #fill(feed: Feed, signal: SignalMessage, now: number): number {
+    // What was held by its number alone, and asked for: for this tab it is new.
+    const isNew = signal.seq >= feed.last && feed.recent.length === 0;
+    if (isNew) feed.push(signal, now);
+    else feed.fill(signal);
+    return isNew ? Verdict.deliver : Verdict.backfill;
   }
 
   onControl(message: ServerMessage): void {
@@ -270,9 +275,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     // Only to everybody may something older be news: when the gateway's history began anew.
     if (seq === last || (seq < last && (verdict === Verdict.deliver || to !== ''))) return;
     if (!next && verdict === Verdict.backfill) {
-      if (seq > last) return;
-      feed.fill(signal);
-      this.#listener.onSignal(feed, signal, verdict, Date.now());
+      if (seq < last) feed.fill(signal);
       return;
     }
     if (!next && verdict === Verdict.deliver) {
@@ -282,8 +285,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     }
     if (!next) this.#listener.onGap(feed, last, seq);
     feed.dueAt = dueAt;
-    feed.push(signal);
-    this.#listener.onSignal(feed, signal, next ? Verdict.deliver : Verdict.gap, Date.now());
+    feed.push(signal, Date.now());
   }
 
   // What the election decides.
@@ -440,7 +442,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (last === 0) return;
     if (feed.last === 0 || !latest) this.engine.held(feed, last - 1);
     // Whoever asked is not there yet.
-    else queueMicrotask(() => this.#listener.onSignal(feed, latest, Verdict.deliver, Date.now()));
+    else queueMicrotask(() => feed.view?.deliver(latest, Date.now()));
   }
 
   #setFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
