@@ -1,11 +1,13 @@
 // Dispatch against a plain JavaScript client, in Node and, where CHROMIUM names one, in a browser.
 // Usage: node dispatch/run.js [--check], which fails when a ratio is over its gate.
 
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 import { chromium } from 'playwright-core';
 import * as tidegate from 'tidegate';
 import { measure } from './measure.js';
@@ -16,13 +18,15 @@ const { values: flags } = parseArgs({ options: { check: { type: 'boolean', defau
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** A machine with other work to do may miss a gate; a slower client misses it every time. */
-const ATTEMPTS = 5;
+const ATTEMPTS = 10;
 
-const places = { Node: () => measure(tidegate) };
+const places = { Node: inNode };
 if (process.env['CHROMIUM']) places.Chromium = inChromium;
-else console.warn('CHROMIUM is not set: measured in Node only');
 
-for (const [place, run] of Object.entries(places)) await report(place, run);
+if (isMainThread) {
+  if (!places.Chromium) console.warn('CHROMIUM is not set: measured in Node only');
+  for (const [place, run] of Object.entries(places)) await report(place, run);
+} else parentPort.postMessage(await measure(tidegate));
 
 async function report(place, run) {
   /** By size: the best of all attempts. */
@@ -30,10 +34,10 @@ async function report(place, run) {
   for (let attempt = 1; ; attempt += 1) {
     const rows = await run();
     for (const { bytes, ratio } of rows) best[bytes] = Math.min(ratio, best[bytes] ?? ratio);
-    for (const { size, plainUs, sdkUs, ratio, gate, target } of rows) {
+    for (const { size, plainUs, sdkUs, ratio, gate, stretch } of rows) {
       const times = `${plainUs.toFixed(2)} µs plain, ${sdkUs.toFixed(2)} µs SDK`;
       console.log(
-        `${place.padEnd(8)} ${String(size).padStart(5)} B   ratio ${ratio.toFixed(3)} (gate ${gate}, target ${target})   ${times}`,
+        `${place.padEnd(8)} ${String(size).padStart(5)} B   ratio ${ratio.toFixed(3)} (gate ${gate}, stretch ${stretch})   ${times}`,
       );
     }
     if (!flags.check || rows.every(({ bytes, gate }) => best[bytes] <= gate)) return;
@@ -42,6 +46,17 @@ async function report(place, run) {
       return;
     }
     console.log(`${place.padEnd(8)} over a gate: measured again`);
+  }
+}
+
+/** In a thread of its own, as a page is: what the engine made of the code in one attempt is not the next one's. */
+async function inNode() {
+  const worker = new Worker(new URL(import.meta.url));
+  try {
+    const [rows] = await once(worker, 'message');
+    return rows;
+  } finally {
+    await worker.terminate();
   }
 }
 
