@@ -177,7 +177,7 @@ impl Client {
         let now_ms = self.advance(now_ms);
         self.trace.held(feed, seq, now_ms);
         if let Some(slot) = self.subscriptions.get_mut(feed) {
-            slot.position.held(seq);
+            slot.held(seq);
         }
         self.settle(now_ms);
     }

@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 /// Holes remembered per feed. A reader so slow that it has more of them loses the oldest from its history.
 const MAX_HOLES: usize = 8;
 
+/// Where a hole ends of which nobody knows yet where it ends.
+const OPEN: u64 = u64::MAX;
+
 /// The place in one feed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Position {
@@ -32,6 +35,7 @@ impl Position {
     pub(crate) fn judge(&mut self, seq: u64, prev: u64) -> (Verdict, Option<(u64, u64)>) {
         let Some(last) = self.last else {
             self.last = Some(seq);
+            self.close_open(seq, prev);
             return (Verdict::Deliver, None);
         };
         if core::mem::take(&mut self.forgotten) {
@@ -55,8 +59,30 @@ impl Position {
         match self.last {
             Some(last) if seq == last => {}
             Some(last) if seq < last => self.add_hole(seq, last + 1),
+            None if !self.holes.is_empty() => self.held_late(seq),
             _ => self.last = Some(seq),
         }
+    }
+
+    /// Somebody holds the feed up to `seq`, and the server was asked for it without saying so: what it sends first is
+    /// its latest, and what came between the two is asked for.
+    pub(crate) fn held_late(&mut self, seq: u64) {
+        if self.last.is_some() {
+            return self.held(seq);
+        }
+        match self.holes.iter_mut().find(|hole| hole.before == OPEN) {
+            Some(hole) => hole.after = hole.after.min(seq),
+            None => self.add_hole(seq, OPEN),
+        }
+    }
+
+    /// The first signal ends the hole that was open until then, if it is one. Who asks has not seen it either.
+    #[cold]
+    fn close_open(&mut self, seq: u64, prev: u64) {
+        for hole in &mut self.holes {
+            hole.before = hole.before.min(seq + 1);
+        }
+        self.holes.retain(|hole| hole.after < seq && hole.after != prev);
     }
 
     fn add_hole(&mut self, after: u64, before: u64) {
@@ -197,6 +223,32 @@ mod tests {
             position.resumed(false);
             assert_eq!(position.judge(seq, prev), expected);
             assert_eq!(position.judge(seq + 1, seq).0, Verdict::Deliver);
+        }
+    }
+
+    #[test]
+    fn who_tells_late_how_far_they_are_gets_what_is_missing_and_nobody_is_told_of_a_gap() {
+        use Verdict::{Backfill, Deliver, Duplicate};
+        let mut position = Position::default();
+        position.held_late(20);
+        position.held_late(10);
+        assert_eq!((position.has_hole(), position.since()), (true, Some(10)));
+        // The answer to the first request: the latest.
+        assert_eq!(verdicts(&mut position, &[(40, 30), (50, 40)]), [Deliver, Deliver]);
+        assert_eq!((position.has_hole(), position.since()), (true, Some(10)));
+        position.resumed(true);
+        let replay = [(20, 10), (30, 20), (40, 30), (50, 40), (60, 50)];
+        assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Backfill, Duplicate, Deliver]);
+        assert!(position.holes.is_empty());
+    }
+
+    #[test]
+    fn who_tells_late_that_they_have_the_latest_misses_nothing() {
+        for (seq, prev) in [(40, 30), (30, 20), (20, 10)] {
+            let mut position = Position::default();
+            position.held_late(30);
+            assert_eq!(position.judge(seq, prev), (Verdict::Deliver, None));
+            assert_eq!((position.has_hole(), position.since()), (false, Some(seq)));
         }
     }
 

@@ -111,6 +111,15 @@ impl Slot {
         since
     }
 
+    /// Somebody holds it up to `seq`, from elsewhere.
+    pub(crate) fn held(&mut self, seq: u64) {
+        if matches!(self.remote, Remote::Asked { .. } | Remote::Granted) {
+            self.position.held_late(seq);
+        } else {
+            self.position.held(seq);
+        }
+    }
+
     /// The server granted it in the reply to message `id`. The reply to an older message says nothing that
     /// the reply to the newer one will not say.
     pub(crate) fn granted(&mut self, id: u64, interval_ms: u64, recovered: bool, now_ms: u64) {

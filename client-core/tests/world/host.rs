@@ -1,7 +1,9 @@
 //! The host of the client: parses, opens, sends and answers as a page would, and tells the oracle.
 
 use tidegate_client_core::{Action, Event, Input, Output, RequestId, SocketId, State, Verdict};
-use tidegate_protocol::Feed;
+use tidegate_protocol::{ClientMessage, Feed};
+
+use crate::rig::requested;
 
 use super::{Answer, Application, Say, What, World};
 
@@ -75,7 +77,7 @@ impl World {
         let Some(seq) = self.server.truth(feed).iter().rev().nth(back).copied().filter(|_| wanted) else {
             return;
         };
-        self.oracle.hold(feed, seq);
+        self.oracle.hold(feed, seq, self.asked.contains(&feed));
         self.client.held(self.handles[&feed], seq, self.now_ms);
         self.drain();
     }
@@ -120,6 +122,7 @@ impl World {
             Action::OpenSocket { socket } => {
                 self.oracle.dial(self.wanted, !self.frozen, self.socket, self.now_ms);
                 (self.socket, self.open, self.greeted) = (Some(socket.0), false, false);
+                self.asked.clear();
                 self.dial(socket.0);
             }
             Action::CloseSocket { socket, .. } => {
@@ -133,6 +136,12 @@ impl World {
                 assert!(self.open && self.socket == Some(socket.0), "sends on a socket that is not open");
                 let first = text.starts_with("{\"type\":\"authenticate\"");
                 assert!(first || self.greeted, "talks before it is connected: {text}");
+                let asks = match ClientMessage::parse(&text) {
+                    Ok(ClientMessage::Authenticate(message)) => message.subscriptions.unwrap_or_default(),
+                    Ok(ClientMessage::Subscribe(message)) => message.requests(),
+                    _ => Vec::new(),
+                };
+                self.asked.extend(asks.iter().map(requested));
                 self.transmit(socket.0, true, |socket| What::ToServer { socket, text });
             }
         }

@@ -4,7 +4,7 @@ mod host;
 mod oracle;
 mod server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_client_core::{Client, Input, Options, RequestId, SocketId, State};
 use tidegate_protocol::{Feed, SUBPROTOCOL};
@@ -97,6 +97,8 @@ pub(crate) struct World {
     pub(crate) handles: BTreeMap<Feed, tidegate_client_core::FeedId>,
     pub(crate) references: BTreeMap<Feed, u32>,
     released_ms: BTreeMap<Feed, u64>,
+    /// Feeds that the server was asked for on this socket.
+    asked: BTreeSet<Feed>,
     last_token: Option<String>,
     gaps: Vec<(u64, u64)>,
 }
@@ -147,6 +149,7 @@ impl World {
             handles: BTreeMap::new(),
             references: BTreeMap::new(),
             released_ms: BTreeMap::new(),
+            asked: BTreeSet::new(),
             last_token: None,
             gaps: Vec::new(),
         }

@@ -30,6 +30,8 @@ pub(crate) struct Counts {
 #[derive(Default)]
 struct Seen {
     last: Option<u64>,
+    /// Held from elsewhere since after the server was asked: what came since follows its latest.
+    late: Option<u64>,
     /// Gaps that were reported.
     gaps: Vec<(u64, u64)>,
     backfilled: BTreeSet<u64>,
@@ -64,10 +66,13 @@ impl Oracle {
     }
 
     /// The application has a feed up to this signal, from elsewhere. If that is less than it has here, whoever has
-    /// less is missing the rest.
-    pub(crate) fn hold(&mut self, feed: Feed, seq: u64) {
+    /// less is missing the rest. `asked`: the server was asked for it on this connection.
+    pub(crate) fn hold(&mut self, feed: Feed, seq: u64, asked: bool) {
         let seen = self.feeds.entry(feed).or_default();
         match seen.last {
+            None if asked || seen.late.is_some() => {
+                seen.late = Some(seen.late.map_or(seq, |late| late.min(seq)))
+            }
             Some(last) if seq < last => {
                 seen.gaps.push((seq, last + 1));
                 seen.backfilled.retain(|filled| *filled <= seq);
@@ -87,6 +92,10 @@ impl Oracle {
     ) {
         let seen = self.feeds.entry(feed).or_default();
         assert_eq!(gap.is_some(), verdict == Verdict::Gap, "{feed}: {verdict:?} of {seq} with {gap:?}");
+        let newest = matches!(verdict, Verdict::Deliver | Verdict::Gap);
+        if let Some(after) = seen.late.take_if(|_| newest) {
+            seen.gaps.push((after, seq + 1));
+        }
         match verdict {
             Verdict::Deliver => {
                 assert!(seen.last.is_none_or(|last| seq > last), "{feed}: {seq} after {:?}", seen.last);
@@ -100,14 +109,19 @@ impl Oracle {
             }
             Verdict::Gap => {
                 let gap = gap.expect("just checked");
-                assert!(seen.last.is_none_or(|last| (last, seq) == gap), "{feed}: {gap:?} is not the gap");
+                assert!(
+                    seen.last.is_none_or(|last| (last, seq) == gap),
+                    "{feed}: {gap:?} is not the gap after {:?}",
+                    seen.last
+                );
                 assert!(seen.last.is_none_or(|last| !follows(truth, last, seq)), "{feed}: {gap:?} is none");
                 seen.gaps.push(gap);
                 seen.last = Some(seq);
                 self.counts.gaps += 1;
             }
             Verdict::Backfill => {
-                let missing = seen.gaps.iter().any(|(after, before)| *after < seq && seq < *before);
+                let missing = seen.gaps.iter().any(|(after, before)| *after < seq && seq < *before)
+                    || seen.late.is_some_and(|late| late < seq);
                 assert!(missing, "{feed}: {seq} was not missing");
                 assert!(seen.backfilled.insert(seq), "{feed}: {seq} was filled in twice");
                 self.counts.backfilled += 1;
