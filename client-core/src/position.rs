@@ -70,24 +70,25 @@ impl Position {
         if self.last.is_some() {
             return self.held(seq);
         }
-        match self.holes.iter_mut().find(|hole| hole.before == OPEN) {
+        // Before the first signal there can be no other.
+        match self.holes.last_mut() {
             Some(hole) => hole.after = hole.after.min(seq),
             None => self.add_hole(seq, OPEN),
         }
     }
 
     /// The first signal ends the hole that was open until then, if it is one. Who asks has not seen it either.
-    #[cold]
     fn close_open(&mut self, seq: u64, prev: u64) {
-        for hole in &mut self.holes {
-            hole.before = hole.before.min(seq + 1);
+        let Some(hole) = self.holes.last_mut() else { return };
+        hole.before = seq + 1;
+        if hole.after >= seq || hole.after == prev {
+            self.holes.clear();
         }
-        self.holes.retain(|hole| hole.after < seq && hole.after != prev);
     }
 
     fn add_hole(&mut self, after: u64, before: u64) {
         if self.holes.len() == MAX_HOLES {
-            self.holes.drain(..1);
+            self.holes.remove(0);
         }
         self.holes.push(Hole { after, before, fetched: false });
     }

@@ -62,10 +62,7 @@ export class TidegateClient implements Client, SharedListener {
     this.#options = options;
     const historySize = within(options.historySize ?? 100, 512);
     this.#store = new Store(historySize, {
-      nextAt: (strategy, symbol) => {
-        const feed = this.#engine.find(strategy, symbol);
-        return feed ? this.#shared.dueAt(feed) : null;
-      },
+      nextAt: (feed) => this.#shared.dueAt(feed),
       latencyMs: (seq, receivedAt) => this.#clock.latencyMs(seq, receivedAt),
     });
     const { getToken } = options;

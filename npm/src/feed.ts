@@ -82,15 +82,15 @@ export class Feed {
 
   /** Whoever wants it next begins with the latest, which the gateway sends. */
   restart(): void {
-    this.#older = this.history(this.#kept);
-    this.#replace([]);
+    this.rest(0);
     this.last = 0;
   }
 
-  /** Nobody wants it any more: whoever does next begins with the latest, and goes on from there. */
-  rest(): void {
+  /** Nobody wants it any more: whoever does next goes on from the latest. */
+  rest(latest = 1): void {
+    const { recent } = this;
     this.#older = this.history(this.#kept);
-    this.#replace(this.recent.slice(-1));
+    this.#replace(recent.slice(recent.length - latest));
   }
 
   /** The latest of all, if there was one. */
@@ -102,7 +102,7 @@ export class Feed {
   history(size: number): SignalMessage[] {
     const all = new Map([...this.#older, ...this.recent].map((signal) => [signal.seq, signal]));
     const sorted = [...all.values()].sort((one, other) => one.seq - other.seq);
-    return sorted.slice(Math.max(0, sorted.length - size));
+    return size ? sorted.slice(-size) : [];
   }
 
   /** The block is full. */

@@ -3,6 +3,7 @@
 // It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
 
 import { guarded } from './errors.js';
+import type { Feed } from './feed.js';
 import type { SignalMessage, Strategy } from './protocol.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
@@ -82,32 +83,22 @@ class Cell<T extends object> {
   }
 }
 
-/** What is remembered of a feed. */
-export interface Remembered {
-  /** The latest signal, if there was one. */
-  readonly latest: SignalMessage | undefined;
-  /** The latest signals, as many as asked for, oldest first. */
-  history(size: number): SignalMessage[];
-}
-
 /** A feed, with its history. */
 export class FeedCell extends Cell<FeedSnapshot> {
   /** Where its signals are; none before it is followed. */
-  remembered: Remembered | undefined;
+  feed: Feed | undefined;
   #receivedAt = 0;
   /** Signals that came, how many of them the draft has, and whether it lacks one that was missing. */
   #count = 0;
   #shown = 0;
   #filled = false;
   readonly #historySize: number;
-  readonly #nextAt: () => number | null;
-  readonly #latencyMs: LatencyMs;
+  readonly #derived: Derived;
 
-  constructor(historySize: number, nextAt: () => number | null, latencyMs: LatencyMs, wait: (cell: Waiting) => void) {
+  constructor(historySize: number, derived: Derived, wait: (cell: Waiting) => void) {
     super(IDLE_FEED, wait);
     this.#historySize = historySize;
-    this.#nextAt = nextAt;
-    this.#latencyMs = latencyMs;
+    this.#derived = derived;
   }
 
   /** A signal came: the latest. The hot path, so what is derived of it waits for a snapshot. */
@@ -129,11 +120,12 @@ export class FeedCell extends Cell<FeedSnapshot> {
   }
 
   protected override copy(): FeedSnapshot {
-    this.draft.nextAt = this.#nextAt();
-    const latest = this.#count === this.#shown ? undefined : this.remembered?.latest;
+    const { feed } = this;
+    this.draft.nextAt = feed ? this.#derived.nextAt(feed) : null;
+    const latest = this.#count === this.#shown ? undefined : feed?.latest;
     // The same array as long as nothing was added: a memo on it holds.
     if (latest || this.#filled) {
-      this.draft.history = Object.freeze(this.remembered?.history(this.#historySize) ?? []);
+      this.draft.history = Object.freeze(feed?.history(this.#historySize) ?? []);
     }
     if (latest) this.#take(latest);
     this.#shown = this.#count;
@@ -145,7 +137,7 @@ export class FeedCell extends Cell<FeedSnapshot> {
     const receivedAt = this.#receivedAt;
     const data = signal.type === 'summary' ? signal.payload : signal.data;
     // The first one was sent because somebody asked, and may be as old as the pause between two.
-    const latencyMs = this.#count === 1 ? null : this.#latencyMs(signal.seq, receivedAt);
+    const latencyMs = this.#count === 1 ? null : this.#derived.latencyMs(signal.seq, receivedAt);
     Object.assign(this.draft, { signal, data, receivedAt, latencyMs });
   }
 }
@@ -207,8 +199,7 @@ export class Store {
   }
 
   #newCell(strategy: Strategy, symbol: string): FeedCell {
-    const nextAt = () => this.#derived.nextAt(strategy, symbol);
-    const cell = new FeedCell(this.#historySize, nextAt, this.#derived.latencyMs, (changed) => this.#wait(changed));
+    const cell = new FeedCell(this.#historySize, this.#derived, (changed) => this.#wait(changed));
     const ofStrategy = this.#feeds.get(strategy) ?? new Map<string, FeedCell>();
     this.#feeds.set(strategy, ofStrategy.set(symbol, cell));
     return cell;
@@ -223,12 +214,10 @@ export class Store {
 /** What is asked when a snapshot is made, not with every signal. */
 export interface Derived {
   /** When the next signal of a feed is due; `null` while nobody knows. */
-  nextAt(strategy: Strategy, symbol: string): number | null;
-  latencyMs: LatencyMs;
+  nextAt(feed: Feed): number | null;
+  /** How long the signal with this `seq` took, if it came at this date; `null` while nobody knows. */
+  latencyMs(seq: number, receivedAt: number): number | null;
 }
-
-/** How long the signal with this `seq` took, if it came at this date; `null` while nobody knows. */
-export type LatencyMs = (seq: number, receivedAt: number) => number | null;
 
 /** What waits for the next frame. */
 interface Waiting {

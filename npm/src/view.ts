@@ -2,8 +2,9 @@
 
 import type { CoreFeedStatus } from './engine.js';
 import { report, TidegateError } from './errors.js';
+import type { Feed } from './feed.js';
 import type { SignalMessage } from './protocol.js';
-import type { FeedCell, Remembered } from './store.js';
+import type { FeedCell } from './store.js';
 import type { ConnectionSnapshot, FeedSnapshot } from './types.js';
 
 /** What follows one feed. */
@@ -23,9 +24,9 @@ export class View {
   /** The list is replaced, never changed: whoever goes through one may let others come and go. */
   followers: readonly Follower[] = [];
 
-  constructor(cell: FeedCell, feed: Remembered) {
+  constructor(cell: FeedCell, feed: Feed) {
     this.cell = cell;
-    cell.remembered = feed;
+    cell.feed = feed;
   }
 
   /** A signal came, at this date. What a follower throws is its own: it must not end the work of others. */

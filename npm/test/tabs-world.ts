@@ -377,6 +377,7 @@ export class FakeEngine implements SharedEngine {
   #grant = 0;
   #position = 0;
   #hole = Number.POSITIVE_INFINITY;
+  #late = Number.POSITIVE_INFINITY;
   #dial = 0;
 
   constructor(tab: Tab, getToken: GetToken, listener: EngineListener) {
@@ -452,7 +453,9 @@ export class FakeEngine implements SharedEngine {
   }
 
   held(_: Feed, seq: number): void {
-    if (seq > this.#position) this.#position = seq;
+    // Asked for already, without saying so: the latest comes first, and then what is missing before it.
+    if (this.#position === 0 && this.granted) this.#late = Math.min(this.#late, seq);
+    else if (seq > this.#position) this.#position = seq;
     else if (seq < this.#position && seq !== 0) {
       this.#hole = Math.min(this.#hole, seq);
       if (this.connected) this.#fill();
@@ -494,9 +497,13 @@ export class FakeEngine implements SharedEngine {
       // The core knows a signal that was sent for an older subscription.
       if (!this.connected || !this.granted || grant !== this.#grant || signal.seq <= this.#position) return;
       const last = this.#position;
-      // Only when a follower says how far it is while the first answer is on its way.
       const gap = last !== 0 && signal.prev !== last;
       this.#position = signal.seq;
+      if (this.#late < signal.seq && this.#late !== signal.prev) {
+        this.#hole = this.#late;
+        this.#tab.world.later(25, () => this.connected && this.#fill(), this.#tab);
+      }
+      this.#late = Number.POSITIVE_INFINITY;
       if (gap) this.#listener.onGap(this.#feed, last, signal.seq);
       const verdict = gap ? Verdict.gap : Verdict.deliver;
       this.#listener.onSignal(this.#feed, signal, verdict, this.#tab.world.now);
