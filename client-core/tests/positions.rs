@@ -60,6 +60,24 @@ fn what_is_held_of_a_feed_never_moves_it_back_and_what_came_since_is_fetched() {
 }
 
 #[test]
+fn who_tells_how_far_they_are_after_the_server_was_asked_is_told_of_no_gap() {
+    let btc = feed("BTCUSDT/scalp");
+    let (mut rig, ids) = Rig::live(&[btc]);
+    rig.held(ids[0], 100);
+    // The answer to the first request, which did not say so.
+    assert_eq!(rig.signal(ids[0], 300, 200), Verdict::Deliver);
+    rig.pass(25);
+    let (message, requests) = rig.sent_one("subscribe");
+    assert_eq!(requests[0].since, Some(100));
+    rig.fact(granted(message, &[btc], true));
+    let verdicts = [(200, 100), (300, 200), (400, 300)].map(|(seq, prev)| rig.signal(ids[0], seq, prev));
+    assert_eq!(verdicts, [Verdict::Backfill, Verdict::Backfill, Verdict::Deliver]);
+    rig.pass(1_000);
+    assert_eq!(rig.sent(), []);
+    assert!(!rig.events.iter().any(|event| matches!(event, Event::Gap { .. })));
+}
+
+#[test]
 fn signals_of_an_older_subscription_make_no_silent_hole() {
     let btc = feed("BTCUSDT/scalp");
     let (mut rig, ids) = Rig::live(&[btc]);

@@ -56,6 +56,29 @@ test('after a trap the client is rebuilt and follows what it followed, from wher
   await until(() => gateway.open === 0);
 });
 
+test.each([
+  ['right after a trap', true],
+  ['by a call that traps', false],
+])('a client that is closed %s stays closed, and nothing of the old module is freed', async (_, before) => {
+  const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
+  const [client, bystander] = await Promise.all([connect(options), connect(options)]);
+  const { Engine } = await load();
+  const free = vi.spyOn(Engine.prototype, 'free');
+  await trapNext('input');
+  if (before) client.retryNow();
+  client.close();
+  await until(() => gateway.connections === 3, 'the other one is made anew');
+  await bystander.whenLive();
+  expect(free).not.toHaveBeenCalled();
+  expect(client.status).toBe('idle');
+  await until(() => gateway.open === 1);
+  bystander.close();
+  await until(() => gateway.open === 0);
+  expect(free).toHaveBeenCalledOnce();
+  expect(gateway.connections).toBe(3);
+});
+
+// The last one here: the module remembers its traps for a minute.
 test('a module that keeps trapping is given up with its socket, until somebody tries again', async () => {
   const options = { url: gateway.url, getToken: () => `token-${Math.random()}`, webSocket };
   const client = await connect(options);
