@@ -4,45 +4,36 @@
 
 mod origins;
 mod secret;
+mod sections;
 mod store;
+mod table;
 mod thresholds;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
-use tidegate_protocol::{DEFAULT_LIMITS, Limits, Symbol};
+use tidegate_protocol::Symbol;
 use tidegate_strategy::Parameters;
-use zeroize::Zeroizing;
 
 pub use self::origins::{Origin, Origins, leaves};
 pub use self::secret::{Secret, SigningKeyFile, TrustedIssuer};
+pub use self::sections::{
+    AuditConfig, AuthConfig, HistoryConfig, LimitsConfig, LogConfig, LogFormat, MarketConfig, ServerConfig,
+    TlsConfig,
+};
 pub use self::store::StoreConfig;
+use self::table::{apply_variable, read_file, settings_in};
 pub use self::thresholds::Thresholds;
-use crate::audit::Policy;
 use crate::auth::origin;
 use crate::auth::permission::Permissions;
 use crate::auth::siwe;
 use crate::failure::Failure;
 use crate::market::Choice;
-use crate::market::binance::{MARKET_WS_URL, REST_URL};
-use crate::transport::Network;
 
-/// Environment variables that start with this are settings: `TIDEGATE_LIMITS__CONNECTIONS_PER_USER=3`.
-const ENVIRONMENT_PREFIX: &str = "TIDEGATE_";
 /// The two ways to give the secret that signs tokens.
 const SECRET_VARIABLES: &str = "TIDEGATE_AUTH__JWT_SECRET";
-/// The names that other gateways have for the same settings.
-const ALIASES: [(&str, &str); 4] = [
-    ("JWT_SECRET", "TIDEGATE_AUTH__JWT_SECRET"),
-    ("CORS_ORIGIN", "TIDEGATE_SERVER__ALLOWED_ORIGINS"),
-    ("MAX_WEBSOCKET_CONNECTIONS", "TIDEGATE_LIMITS__CONNECTIONS_PER_USER"),
-    ("MAX_SYMBOLS_PER_WEBSOCKET", "TIDEGATE_LIMITS__SUBSCRIPTIONS_PER_CONNECTION"),
-];
-/// What else begins so: the file to read, the token of `tidegate tail`, and what the project's own tests use.
-const OTHER_VARIABLES: [&str; 5] = ["CONFIG", "TOKEN", "BIN", "TEST_", "WRITE_BINDINGS"];
 /// Largest message that a client may be allowed to send, in bytes.
 const MESSAGE_BYTES_MAX: u32 = 16 << 20;
 
@@ -72,280 +63,6 @@ pub struct Config {
     pub log: LogConfig,
     /// What is written about who signed in, connected or was turned away.
     pub audit: AuditConfig,
-}
-
-/// Where the gateway listens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServerConfig {
-    /// Address of the public listener.
-    pub listen: SocketAddr,
-    /// Address of the listener for operators (`/health`, `/ready`, `/metrics`). None: 127.0.0.1:8081, or a free port
-    /// where that is taken.
-    pub ops_listen: Option<SocketAddr>,
-    /// The address that users open, for example `https://signals.example`; it appears in what wallets sign.
-    /// Empty: taken from the request on loopback, else from `listen`.
-    pub public_url: String,
-    /// Pages that may connect besides the gateway's own, as browsers write them: `https://app.example`.
-    pub allowed_origins: Vec<String>,
-    /// The names by which the gateway may be addressed, with or without port; with `server.tls`, also those that a
-    /// client has to ask a certificate for. Empty: any.
-    pub allowed_hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed: addresses and ranges such as `10.0.0.0/8`.
-    pub trusted_proxies: Vec<Network>,
-    /// Certificate and key. Without them a proxy in front encrypts, or nobody.
-    pub tls: TlsConfig,
-}
-
-impl ServerConfig {
-    /// How its addresses begin.
-    #[must_use]
-    pub fn scheme(&self) -> &'static str {
-        if self.tls.is_on() { "https" } else { "http" }
-    }
-}
-
-/// What TLS needs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TlsConfig {
-    /// The certificate and those between it and its authority, PEM. Empty: no TLS.
-    pub cert_file: PathBuf,
-    /// Its private key, PEM.
-    pub key_file: PathBuf,
-}
-
-impl TlsConfig {
-    /// Whether the gateway is to encrypt.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        !self.cert_file.as_os_str().is_empty()
-    }
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            ops_listen: None,
-            public_url: String::new(),
-            allowed_origins: Vec::new(),
-            allowed_hosts: Vec::new(),
-            trusted_proxies: Vec::new(),
-            tls: TlsConfig::default(),
-        }
-    }
-}
-
-/// Who may connect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// Signs access tokens (HS256), at least 32 bytes. Empty on loopback: a random one for this run.
-    pub jwt_secret: Secret,
-    /// A file that holds the secret, instead of the secret itself.
-    pub jwt_secret_file: Option<PathBuf>,
-    /// The secret before this one: its tokens are accepted until they expire.
-    pub previous_jwt_secret: Secret,
-    /// A file that holds it, instead.
-    pub previous_jwt_secret_file: Option<PathBuf>,
-    /// Keys for EdDSA and ES256, instead of the secret: the first one signs, all of them verify.
-    pub signing_keys: Vec<SigningKeyFile>,
-    /// Others whose tokens are accepted.
-    pub trusted_issuers: Vec<TrustedIssuer>,
-    /// The `iss` of access tokens.
-    pub issuer: String,
-    /// The `aud` of access tokens.
-    pub audience: String,
-    /// Whether a token may be in the URL of a handshake (`?token=`), where proxies may log it.
-    pub query_tokens: bool,
-    /// How long an access token lasts, 1 to 15 minutes.
-    pub access_token_minutes: u32,
-    /// How long a sign-in challenge can be answered, in minutes.
-    pub challenge_minutes: u32,
-    /// The chain id in what wallets sign.
-    pub chain_id: u64,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        Self {
-            jwt_secret: Secret::default(),
-            jwt_secret_file: None,
-            previous_jwt_secret: Secret::default(),
-            previous_jwt_secret_file: None,
-            signing_keys: Vec::new(),
-            trusted_issuers: Vec::new(),
-            issuer: "tidegate".into(),
-            audience: "tidegate".into(),
-            query_tokens: true,
-            access_token_minutes: 15,
-            challenge_minutes: 5,
-            chain_id: 1,
-        }
-    }
-}
-
-/// The signals that are kept across restarts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HistoryConfig {
-    /// The file of the last 512 signals of every feed; one for each gateway. Empty: a start computes them anew, as
-    /// far as the market tells its past.
-    pub file: PathBuf,
-    /// It is written this often, if there is anything new, in seconds; and at the end.
-    pub save_seconds: u32,
-}
-
-impl Default for HistoryConfig {
-    fn default() -> Self {
-        Self { file: PathBuf::new(), save_seconds: 5 }
-    }
-}
-
-/// What one client may do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// Client messages in any 60 seconds.
-    pub messages_per_minute: u32,
-    /// Feeds that a connection may follow.
-    pub subscriptions_per_connection: u32,
-    /// Connections that a user may hold.
-    pub connections_per_user: u32,
-    /// Largest client message, in bytes.
-    pub max_message_bytes: u32,
-    /// Time to authenticate, in seconds.
-    pub auth_timeout_seconds: u32,
-    /// Connections that the node holds.
-    pub connections_per_node: u32,
-    /// Memory that the process may take, in megabytes: new connections are refused from nine tenths of it on. 0: what
-    /// the system grants.
-    pub memory_megabytes: u32,
-    /// Connections on which nobody has signed in that an address (a /64 of IPv6) may hold.
-    pub unauthenticated_connections_per_ip: u32,
-    /// Connections that it may open in a minute.
-    pub new_connections_per_ip: u32,
-    /// Sockets that it may hold for requests: WebSockets do not count.
-    pub http_connections_per_ip: u32,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        Self {
-            messages_per_minute: DEFAULT_LIMITS.messages_per_minute,
-            subscriptions_per_connection: DEFAULT_LIMITS.subscriptions_per_connection,
-            connections_per_user: DEFAULT_LIMITS.connections_per_user,
-            max_message_bytes: DEFAULT_LIMITS.max_message_bytes,
-            auth_timeout_seconds: 5,
-            connections_per_node: 20_000,
-            memory_megabytes: 0,
-            unauthenticated_connections_per_ip: 20,
-            new_connections_per_ip: 60,
-            http_connections_per_ip: 500,
-        }
-    }
-}
-
-impl LimitsConfig {
-    /// The part that is announced to clients.
-    #[must_use]
-    pub fn announced(&self) -> Limits {
-        Limits {
-            messages_per_minute: self.messages_per_minute,
-            subscriptions_per_connection: self.subscriptions_per_connection,
-            connections_per_user: self.connections_per_user,
-            max_message_bytes: self.max_message_bytes,
-        }
-    }
-}
-
-/// Where market data comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MarketConfig {
-    /// `sim`, `sim:SEED`, `replay:FILE[,FILE…]`, `binance` or `binance:URL`.
-    pub source: String,
-    /// How many times faster than real time the simulator or a replay runs.
-    pub speed: f64,
-    /// The symbols that are tracked. Empty: those of the source.
-    pub symbols: Vec<Symbol>,
-    /// REST interface of the exchange, for the source `binance`.
-    pub rest_url: String,
-    /// Its WebSocket of trades and candles.
-    pub market_ws_url: String,
-}
-
-impl Default for MarketConfig {
-    fn default() -> Self {
-        Self {
-            source: "sim".into(),
-            speed: 1.0,
-            symbols: Vec::new(),
-            rest_url: REST_URL.into(),
-            market_ws_url: MARKET_WS_URL.into(),
-        }
-    }
-}
-
-/// What is written about it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// Levels by module, as in `info` or `info,tidegate_server::ws=debug`.
-    pub filter: String,
-    /// `text` for people, `json` for machines.
-    pub format: LogFormat,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
-    }
-}
-
-/// What is written about who signed in, connected or was turned away.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuditConfig {
-    /// The audit log. Empty: there is only the copy in the store.
-    pub file: PathBuf,
-    /// Whether a sign-in is refused when it cannot be written down.
-    pub policy: Policy,
-    /// How long the store keeps its copy, in days; the file is never shortened.
-    pub keep_days: u32,
-}
-
-impl Default for AuditConfig {
-    fn default() -> Self {
-        Self { file: PathBuf::new(), policy: Policy::default(), keep_days: 90 }
-    }
-}
-
-impl AuditConfig {
-    fn check(&self) -> Result<(), Failure> {
-        let (what, fix) = if self.policy == Policy::FailClosed && self.file.as_os_str().is_empty() {
-            (
-                "audit.policy is fail_closed, but there is no audit log that a sign-in could be written to",
-                "set audit.file, or audit.policy = \"fail_open\"",
-            )
-        } else if self.keep_days == 0 {
-            ("audit.keep_days is 0, so the store would keep nothing", "set it to at least 1, or leave it out")
-        } else {
-            return Ok(());
-        };
-        Err(Failure::configuration("TG-CFG-013", what, fix))
-    }
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl Config {
@@ -583,138 +300,6 @@ impl Config {
             "tidegate config init      (writes a file with a generated secret)",
         ))
     }
-}
-
-fn read_file(path: &Path) -> Result<toml::Table, Failure> {
-    let place = path.display().to_string();
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| {
-        Failure::configuration(
-            "TG-CFG-006",
-            format!("cannot read the configuration file: {error}"),
-            "tidegate config init      (writes one)",
-        )
-        .at(&place)
-    })?);
-    // Read as the whole struct first: only then does an error show line and caret.
-    toml::from_str::<Config>(&text).map_err(|error| {
-        let before = error.span().map_or("", |span| &text[..span.start]);
-        let line = before.matches('\n').count() + 1;
-        let section = before.rsplit('\n').find(|line| line.starts_with('[')).unwrap_or_default();
-        let section = section.trim_start_matches('[');
-        let what = if ["auth", "store"].iter().any(|secret| section.starts_with(secret)) {
-            hide_values(&error.to_string())
-        } else {
-            error.to_string()
-        };
-        Failure::configuration("TG-CFG-001", what, "correct or remove that line")
-            .at(format!("{place}:{line}"))
-    })?;
-    Ok(text.parse().expect("the text was just read as TOML"))
-}
-
-/// A misspelt secret is none that we know, but it must not be shown all the same.
-fn hide_values(error: &str) -> String {
-    let hide = |line: &str| match line.split_once(" = ") {
-        Some((key, _)) if line.contains(" | ") => format!("{key} = (hidden)"),
-        _ => line.to_owned(),
-    };
-    error.lines().map(hide).collect::<Vec<_>>().join("\n")
-}
-
-/// An environment variable that may be a setting.
-struct Variable {
-    /// As it is in the environment.
-    name: String,
-    /// The variable of ours that it stands for.
-    setting: String,
-    /// It may be a secret.
-    value: Zeroizing<String>,
-}
-
-/// The variables that are ours, or other systems' names for the same settings. Ours come last, so that they win.
-fn settings_in(environment: impl IntoIterator<Item = (String, String)>) -> Vec<Variable> {
-    let variable = |(name, value): (String, String)| {
-        let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-        let setting = alias.map_or_else(|| name.clone(), |(_, setting)| (*setting).to_owned());
-        setting.starts_with(ENVIRONMENT_PREFIX).then(|| Variable {
-            name,
-            setting,
-            value: Zeroizing::new(value),
-        })
-    };
-    let mut variables: Vec<_> = environment.into_iter().filter_map(variable).collect();
-    variables.sort_by_key(|variable| variable.name == variable.setting);
-    variables
-}
-
-/// Lays one environment variable over the table, and says where: `TIDEGATE_AUTH__ISSUER` is `auth.issuer`.
-fn apply_variable(table: &mut toml::Table, variable: &Variable) -> Result<Option<String>, Failure> {
-    let Variable { name, setting, value } = variable;
-    let Some(path) = setting.strip_prefix(ENVIRONMENT_PREFIX) else { return Ok(None) };
-    let Some((section, _)) = path.split_once("__") else {
-        let other = OTHER_VARIABLES.iter().any(|other| path.starts_with(other));
-        return if other { Ok(None) } else { Err(unknown_variable(name)) };
-    };
-    // Of a market, `TIDEGATE_SYMBOL__BTCUSDT__SCALP__EMA_PERIOD`, the symbol stays as it is.
-    let symbol = section.eq_ignore_ascii_case("symbol");
-    let keys: Vec<_> = path
-        .split("__")
-        .enumerate()
-        .map(|(index, key)| if symbol && index == 1 { key.to_owned() } else { key.to_ascii_lowercase() })
-        .collect();
-    // Text first: a secret of digits stays text. Then whatever TOML makes of it.
-    let mut candidates = vec![toml::Value::String(value.to_string())];
-    candidates.extend(as_toml(value));
-    let mut problem = String::new();
-    for candidate in candidates {
-        let mut trial = toml::Table::new();
-        insert(&mut trial, &keys, candidate.clone());
-        match trial.try_into::<Config>() {
-            Ok(_) => {
-                insert(table, &keys, candidate);
-                return Ok(Some(keys.join(".")));
-            }
-            Err(error) => error.message().clone_into(&mut problem),
-        }
-    }
-    Err(Failure::configuration("TG-CFG-001", problem, "correct or unset this variable")
-        .at(format!("{name} (environment)")))
-}
-
-fn unknown_variable(name: &str) -> Failure {
-    Failure::configuration(
-        "TG-CFG-001",
-        "no setting has this name: section and setting are joined by two underscores",
-        "write for example TIDEGATE_LIMITS__CONNECTIONS_PER_USER, or unset this variable",
-    )
-    .at(format!("{name} (environment)"))
-}
-
-/// Puts a value into tables within tables. The file was read as a configuration, so tables are where they should.
-fn insert(table: &mut toml::Table, keys: &[String], value: toml::Value) {
-    match keys {
-        [] => {}
-        [key] => {
-            table.insert(key.clone(), value);
-        }
-        [key, rest @ ..] => {
-            let inner = table.entry(key.clone()).or_insert_with(|| toml::Table::new().into());
-            if let Some(inner) = inner.as_table_mut() {
-                insert(inner, rest, value);
-            }
-        }
-    }
-}
-
-/// The value as TOML would read it, and as a list of words: `A,B` for `["A","B"]`.
-fn as_toml(value: &str) -> Vec<toml::Value> {
-    let written = format!("value = {value}").parse::<toml::Table>().ok();
-    let words = value.split(',').map(|word| toml::Value::String(word.trim().into())).collect();
-    written
-        .into_iter()
-        .filter_map(|mut table| table.remove("value"))
-        .chain([toml::Value::Array(words)])
-        .collect()
 }
 
 #[cfg(test)]
