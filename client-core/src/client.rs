@@ -171,8 +171,8 @@ impl Client {
     }
 
     /// Whoever subscribed holds the feed up to `seq` already: from another client that ended, or from this page's
-    /// memory. The feed goes on after it, instead of with the latest signal; where this client is further, what
-    /// came since is asked for, and comes with [`Verdict::Backfill`].
+    /// memory. The feed goes on after it, instead of with the latest signal; where this client is further, or the
+    /// server was asked already, what came since is asked for, and comes with [`Verdict::Backfill`].
     pub fn held(&mut self, feed: FeedId, seq: u64, now_ms: u64) {
         let now_ms = self.advance(now_ms);
         self.trace.held(feed, seq, now_ms);

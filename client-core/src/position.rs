@@ -16,7 +16,7 @@ pub(crate) struct Position {
     last: Option<u64>,
     /// The server could not resume after `last`: take what comes.
     forgotten: bool,
-    /// What is missing before `last`, oldest first.
+    /// What is missing, oldest first unless somebody came who holds less; before the first signal, what somebody lacks.
     holes: Vec<Hole>,
 }
 
@@ -124,10 +124,10 @@ impl Position {
         self.holes.retain(|hole| !(hole.fetched && seq >= hole.before));
     }
 
-    /// `since` of the next request: before the first hole that was not asked for yet, else after the last
+    /// `since` of the next request: before the oldest hole that was not asked for yet, else after the last
     /// signal. `None`: nothing is held.
     pub(crate) fn since(&self) -> Option<u64> {
-        let hole = self.holes.iter().find(|hole| !hole.fetched).map(|hole| hole.after);
+        let hole = self.holes.iter().filter(|hole| !hole.fetched).map(|hole| hole.after).min();
         hole.or(self.last)
     }
 
@@ -136,21 +136,20 @@ impl Position {
         self.holes.iter().any(|hole| !hole.fetched)
     }
 
-    /// The server answered a request with `since`. Never moves the position: signals may have come meanwhile.
-    pub(crate) fn resumed(&mut self, recovered: bool) {
+    /// The server answered a request with this `since`. Never moves the position: signals may have come meanwhile.
+    pub(crate) fn resumed(&mut self, since: u64, recovered: bool) {
         if recovered {
-            self.give_up_holes();
-        } else if self.has_hole() {
-            // It was the hole that is too old, not the position: a mere gap follows, if anything.
-            self.holes.clear();
-        } else {
-            self.forgotten = true;
+            return self.give_up_holes(since);
         }
+        // Unless it was a hole that is too old, not the position: then a mere gap follows, if anything.
+        self.forgotten = self.last == Some(since);
+        self.holes.clear();
     }
 
-    /// Holes are asked for once; whatever has not come when the feed goes on is not coming.
-    pub(crate) fn give_up_holes(&mut self) {
-        for hole in &mut self.holes {
+    /// Holes are asked for once; whatever has not come when the feed goes on is not coming. One that somebody brought
+    /// after the request with this `since` was sent has not been asked for yet.
+    pub(crate) fn give_up_holes(&mut self, since: u64) {
+        for hole in self.holes.iter_mut().filter(|hole| hole.after >= since) {
             hole.fetched = true;
         }
     }
@@ -180,6 +179,12 @@ mod tests {
         position
     }
 
+    /// The server answers what it is asked now.
+    fn resume(position: &mut Position, recovered: bool) {
+        let since = position.since().unwrap();
+        position.resumed(since, recovered);
+    }
+
     fn verdicts(position: &mut Position, signals: &[(u64, u64)]) -> Vec<Verdict> {
         signals.iter().map(|(seq, prev)| position.judge(*seq, *prev).0).collect()
     }
@@ -190,7 +195,7 @@ mod tests {
         assert_eq!(position.judge(40, 30), (Verdict::Gap, Some((10, 40))));
         assert_eq!(position.since(), Some(10));
         assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
-        position.resumed(true);
+        resume(&mut position, true);
         assert!(!position.has_hole());
         use Verdict::{Backfill, Deliver, Duplicate};
         let replay = [(20, 10), (30, 20), (40, 30), (50, 40), (60, 50)];
@@ -202,11 +207,11 @@ mod tests {
     fn a_hole_is_asked_for_once_per_connection() {
         let mut position = at(10);
         position.judge(40, 30);
-        position.resumed(true);
+        resume(&mut position, true);
         assert!(!position.has_hole());
         position.connection_lost();
         assert_eq!((position.has_hole(), position.since()), (true, Some(10)));
-        position.resumed(true);
+        resume(&mut position, true);
         assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
         position.connection_lost();
         assert_eq!((position.has_hole(), position.since()), (false, Some(50)));
@@ -221,7 +226,7 @@ mod tests {
             (100, 0, (Verdict::Gap, Some((500, 100)))),
         ] {
             let mut position = at(500);
-            position.resumed(false);
+            resume(&mut position, false);
             assert_eq!(position.judge(seq, prev), expected);
             assert_eq!(position.judge(seq + 1, seq).0, Verdict::Deliver);
         }
@@ -237,10 +242,35 @@ mod tests {
         // The answer to the first request: the latest.
         assert_eq!(verdicts(&mut position, &[(40, 30), (50, 40)]), [Deliver, Deliver]);
         assert_eq!((position.has_hole(), position.since()), (true, Some(10)));
-        position.resumed(true);
+        resume(&mut position, true);
         let replay = [(20, 10), (30, 20), (40, 30), (50, 40), (60, 50)];
         assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Backfill, Duplicate, Deliver]);
         assert!(position.holes.is_empty());
+    }
+
+    #[test]
+    fn who_tells_how_far_they_are_while_a_request_is_under_way_is_asked_for_by_the_next() {
+        use Verdict::{Backfill, Deliver, Duplicate};
+        let mut position = at(40);
+        let since = position.since().unwrap();
+        position.held(30);
+        position.held(20);
+        position.resumed(since, true);
+        assert_eq!((position.has_hole(), position.since()), (true, Some(20)));
+        resume(&mut position, true);
+        let replay = [(30, 20), (40, 30), (50, 40)];
+        assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Deliver]);
+        assert_eq!(verdicts(&mut position, &replay), [Duplicate, Duplicate, Duplicate]);
+    }
+
+    #[test]
+    fn a_server_that_began_anew_is_followed_whoever_told_how_far_they_are() {
+        let mut position = at(40);
+        let since = position.since().unwrap();
+        position.held(20);
+        position.resumed(since, false);
+        assert_eq!(position.judge(5, 0), (Verdict::Gap, Some((40, 5))));
+        assert_eq!(position.judge(6, 5).0, Verdict::Deliver);
     }
 
     #[test]
@@ -257,7 +287,7 @@ mod tests {
     fn a_hole_that_is_too_old_does_not_cost_the_position() {
         let mut position = at(10);
         position.judge(40, 30);
-        position.resumed(false);
+        resume(&mut position, false);
         assert_eq!(position.since(), Some(40));
         assert_eq!(position.judge(40, 30).0, Verdict::Duplicate);
         assert_eq!(position.judge(50, 40).0, Verdict::Deliver);
@@ -311,7 +341,7 @@ mod tests {
                 }
                 if index % replay_every == 0 && position.has_hole() {
                     let since = position.since().unwrap();
-                    position.resumed(true);
+                    resume(&mut position, true);
                     for seq in since + 1..=seq {
                         feed(&mut position, seq)?;
                     }

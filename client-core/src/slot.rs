@@ -49,6 +49,8 @@ pub(crate) struct Slot {
     /// Missing signals were asked for in message `id`, with an answer due by then.
     pub(crate) fetch: Option<(u64, u64)>,
     pub(crate) position: Position,
+    /// What it was asked for after, last.
+    since: u64,
     pub(crate) interval_ms: Option<u64>,
     /// When the last signal came, or the subscription was granted.
     pub(crate) heard_ms: u64,
@@ -67,6 +69,7 @@ impl Slot {
             remote: Remote::None,
             fetch: None,
             position: Position::default(),
+            since: 0,
             interval_ms: None,
             heard_ms: 0,
             reported: None,
@@ -103,6 +106,7 @@ impl Slot {
     pub(crate) fn ask(&mut self, id: u64, now_ms: u64) -> Option<u64> {
         let until_ms = now_ms + ANSWER_MS;
         let since = self.position.since();
+        self.since = since.unwrap_or_default();
         if self.remote == Remote::Granted {
             self.fetch = Some((id, until_ms));
         } else {
@@ -124,13 +128,13 @@ impl Slot {
     /// the reply to the newer one will not say.
     pub(crate) fn granted(&mut self, id: u64, interval_ms: u64, recovered: bool, now_ms: u64) {
         if self.fetch.take_if(|(fetch, _)| *fetch == id).is_some() {
-            self.position.resumed(recovered);
+            self.position.resumed(self.since, recovered);
             self.interval_ms = Some(interval_ms);
         }
         match self.remote {
             Remote::Asked { id: asked, resumes, .. } if asked == id => {
                 if resumes {
-                    self.position.resumed(recovered);
+                    self.position.resumed(self.since, recovered);
                 }
                 self.remote = Remote::Granted;
                 self.interval_ms = Some(interval_ms);
@@ -143,7 +147,7 @@ impl Slot {
     /// The server refused it in the reply to message `id`. Returns whether the application has to know.
     pub(crate) fn refused(&mut self, id: u64, code: ErrorCode) -> bool {
         if self.fetch.take_if(|(fetch, _)| *fetch == id).is_some() {
-            self.position.give_up_holes();
+            self.position.give_up_holes(self.since);
             return false;
         }
         let asked = matches!(self.remote, Remote::Asked { id: asked, .. } if asked == id);
@@ -176,7 +180,7 @@ impl Slot {
     /// Answers that are overdue do not come any more.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         if self.fetch.take_if(|(_, until_ms)| now_ms >= *until_ms).is_some() {
-            self.position.give_up_holes();
+            self.position.give_up_holes(self.since);
         }
         match self.remote {
             Remote::Asked { until_ms, .. } | Remote::Ending { until_ms, .. } if now_ms >= until_ms => {
