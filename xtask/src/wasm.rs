@@ -139,11 +139,26 @@ fn generate_glue(linked: &Path, named: bool) -> anyhow::Result<Glue> {
         .generate_output()
         .context("the glue could not be generated")?;
     let ts = output.ts().context("the generator wrote no declarations")?.to_owned();
-    Ok(Glue { js: glue::strip(output.js())?, ts, wasm: output.wasm_mut().emit_wasm() })
+    let mut js = glue::strip(output.js())?;
+    // The names of imports end in a hash, which tells crates apart. Here is one, and hashes do not compress.
+    for import in output.wasm_mut().imports.iter_mut() {
+        let Some((name, _)) = import.name.rsplit_once('_').filter(|(_, hash)| is_hash(hash)) else {
+            continue;
+        };
+        let name = name.to_owned();
+        ensure!(!js.contains(&format!("{name}:")), "two imports are called {name}");
+        js = js.replace(&import.name, &name);
+        import.name = name;
+    }
+    Ok(Glue { js, ts, wasm: output.wasm_mut().emit_wasm() })
+}
+
+fn is_hash(word: &str) -> bool {
+    word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The passes of wasm-opt: small first. Nothing lies in the lowest kilobyte: it is the end of the stack.
-const OPTIMIZATION: [&str; 5] = ["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz"];
+const OPTIMIZATION: [&str; 6] = ["--low-memory-unused", "--flatten", "--rereloop", "-Oz", "-Oz", "-Oz"];
 
 /// What no engine needs.
 const STRIPPED: [&str; 3] = ["--strip-debug", "--strip-producers", "--strip-target-features"];
