@@ -110,7 +110,6 @@ const fallback: Texts = ['Something went wrong', '', true];
 
 const signIn = 'Sign in again.';
 const again = 'The client tries again by itself.';
-const askedAgain = 'It is asked again by itself.';
 const operator = 'Ask the operator of the gateway.';
 const bug = 'Please report it with the text of debugReport().';
 
@@ -122,7 +121,7 @@ const texts: Record<TidegateErrorCode, Texts> = {
   identity_mismatch: ['The fresh token belongs to another user', 'Set identity: one client per user.', false],
   forbidden: ['Access denied', operator, false],
   connection_limit: ['Too many connections of this user', `Close another program. ${again}`, true],
-  rate_limited: ['Too many messages', 'The client sends it again by itself.', true],
+  rate_limited: ['Too many messages', again, true],
   subscription_limit: ['Too many feeds on this connection', 'It starts by itself when another is released.', true],
   unknown_symbol: ['The gateway does not track this symbol', 'GET /api/perps/symbols lists what it tracks.', false],
   unknown_strategy: ['The gateway does not know this strategy', 'Use scalp, momentum or range_trading.', false],
@@ -140,7 +139,7 @@ const texts: Record<TidegateErrorCode, Texts> = {
   insecure_url: ['A secure page may not connect to ws:', 'Use wss:; only loopback addresses are exempt.', false],
   no_websocket: [
     'There is no WebSocket here',
-    "Pass that of the npm package 'ws' as webSocket: (url, protocols) => new WebSocket(url, protocols).",
+    "Pass webSocket: (url, protocols) => new WebSocket(url, protocols), from the npm package 'ws'.",
     false,
   ],
   invalid_feed: [
@@ -151,18 +150,18 @@ const texts: Record<TidegateErrorCode, Texts> = {
   connect_timeout: ['The gateway did not answer in time', 'Check the address, and that the gateway runs.', true],
   aborted: ['The attempt was given up', '', true],
   closed: ['The client is closed', 'Connect a new one.', false],
-  token_failed: ['getToken failed', askedAgain, true],
-  token_timeout: ['getToken did not answer within 10 seconds', askedAgain, true],
+  token_failed: ['getToken failed', again, true],
+  token_timeout: ['getToken did not answer within 10 seconds', again, true],
   token_denied: ['There is no token', signIn, false],
   token_not_fresh: ['getToken returned the token that was refused', 'Return a fresh token from getToken.', false],
   token_refused: ['The gateway refused a token, and then a fresh one', signIn, false],
   stopped: ['The gateway closed the connection for good', operator, false],
   replaced: ['Another connection took the place of this one', 'Connect again to take it back.', false],
-  protocol_fault: ['The gateway closed the connection because of a fault of this client', bug, true],
+  protocol_fault: ['The gateway found a fault of this client', bug, true],
   message_refused: ['The gateway refused a message of this client', bug, true],
   wallet_rejected: ['The request was rejected in the wallet', 'Sign the message to sign in.', false],
   wallet_unavailable: ['The wallet offers no account', 'Unlock the wallet and choose an account.', false],
   wallet_failed: ['The wallet failed', 'Open the wallet and try again.', true],
-  sign_in_failed: ['Signing in failed', 'Check that the gateway is reachable.', true],
+  sign_in_failed: ['Signing in failed', 'Check the address, and that the gateway runs.', true],
   sign_in_refused: ['The gateway refused to sign this wallet in', 'Check the clock of this device.', false],
 };

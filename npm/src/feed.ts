@@ -54,8 +54,11 @@ export class Feed {
   /** Delivered, at this date: the latest. The hot path. */
   push(signal: SignalMessage, receivedAt: number): void {
     const { seq } = signal;
-    // The gateway's history began anew.
-    if (seq <= this.last) this.restart();
+    // The gateway's history began anew: what was before belongs to another.
+    if (seq < this.last) {
+      this.#older = [];
+      this.#replace([]);
+    }
     this.last = seq;
     this.#block[this.#used] = signal;
     this.#used += 1;
@@ -66,9 +69,10 @@ export class Feed {
   /** One of the missing: where it belongs by its `seq`. */
   fill(signal: SignalMessage): void {
     const { recent } = this;
+    if ([...this.#older, ...recent].some(({ seq }) => seq === signal.seq)) return;
     const place = recent.findLastIndex(({ seq }) => seq < signal.seq) + 1;
-    if (place === 0) this.#older = [...this.#older, signal].slice(-this.#kept);
-    else if (recent[place]?.seq !== signal.seq) {
+    if (place === 0) this.#older.unshift(signal);
+    else {
       recent.splice(place, 0, signal);
       this.#replace(recent);
     }
@@ -95,14 +99,15 @@ export class Feed {
 
   /** The latest of all, if there was one. */
   get latest(): SignalMessage | undefined {
-    return this.recent.at(-1) ?? this.#older.at(-1);
+    return this.#block[this.#used - 1] ?? this.#blocks.at(-1)?.at(-1) ?? this.#older.at(-1);
   }
 
   /** The latest, as many as asked for, each once and in the order of their `seq`. */
   history(size: number): SignalMessage[] {
-    const all = new Map([...this.#older, ...this.recent].map((signal) => [signal.seq, signal]));
-    const sorted = [...all.values()].sort((one, other) => one.seq - other.seq);
-    return size ? sorted.slice(-size) : [];
+    const { recent } = this;
+    const bySeq = new Map([...this.#older, ...recent].map((signal) => [signal.seq, signal]));
+    const all = this.#older.length ? [...bySeq.values()].sort((one, other) => one.seq - other.seq) : recent;
+    return all.slice(Math.max(0, all.length - size));
   }
 
   /** The block is full. */
@@ -116,7 +121,8 @@ export class Feed {
   }
 
   #replace(recent: SignalMessage[]): void {
-    this.#blocks = [recent.slice(-2 * this.#kept)];
+    this.#blocks = [recent.slice(-this.#kept)];
+    this.#block = [];
     this.#used = 0;
   }
 }

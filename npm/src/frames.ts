@@ -1,4 +1,4 @@
-// From what a frame holds to messages. JSON.parse of the usual frame, which is one object, is the engine's.
+// What a frame may hold. To parse it is the engine's.
 
 import { report, TidegateError } from './errors.js';
 import type { ServerMessage, SignalMessage } from './protocol.js';

@@ -46,6 +46,8 @@ export class Recorder {
     numbers[place + 2] = feed;
     numbers[place + 3] = seq;
     numbers[place + 4] = prev;
+    // Until the core has answered.
+    numbers[place + 5] = WORDS;
     return place + 5;
   }
 

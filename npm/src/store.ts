@@ -1,6 +1,6 @@
 // The latest of everything as immutable snapshots, announced at most once per animation frame.
 //
-// It knows nothing of sockets or WebAssembly: the client writes, whoever draws reads.
+// It knows nothing of sockets or WebAssembly: the client and the feeds write, whoever draws reads.
 
 import { guarded } from './errors.js';
 import type { Feed } from './feed.js';

@@ -58,7 +58,10 @@ export class View {
 
   /** The client was closed. */
   end(): void {
-    for (const follower of this.followers) follower.end?.();
+    for (const follower of this.followers) {
+      follower.left = true;
+      follower.end?.();
+    }
     this.followers = [];
   }
 

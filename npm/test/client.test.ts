@@ -360,7 +360,7 @@ describe('for developers', () => {
     expect(JSON.parse(JSON.stringify(error))).toEqual({
       code: 'rate_limited',
       message: 'Too many messages',
-      hint: 'The client sends it again by itself.',
+      hint: 'The client tries again by itself.',
       retry: true,
     });
   });

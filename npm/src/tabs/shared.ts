@@ -15,7 +15,7 @@ import type { FeedState, Mirror, Said, TabMessage, Want } from './message.js';
 import { groupOf, type SharedEngine, type SharedListener, type SharedOptions, subjectOf, userOf } from './parts.js';
 import type { Rim } from './rim.js';
 
-/** Signals of a feed that are kept for tabs that missed some. */
+/** Signals of a feed that are kept at least, for tabs that missed some. */
 export const RECENT = 128;
 /** Followers are asked for a sign of life with every so manieth beat, and forgotten when none came until the next. */
 const ROLL_BEATS = 15;
@@ -150,7 +150,7 @@ export class Shared<E extends SharedEngine> implements EngineListener {
 
   #fill(feed: Feed, signal: SignalMessage, now: number): number {
     // What was held by its number alone, and asked for: for this tab it is new.
-    const isNew = signal.seq >= feed.last && feed.recent.length === 0;
+    const isNew = signal.seq > feed.last || (signal.seq === feed.last && feed.recent.length === 0);
     if (isNew) feed.push(signal, now);
     else feed.fill(signal);
     return isNew ? Verdict.deliver : Verdict.backfill;
@@ -442,7 +442,10 @@ export class Shared<E extends SharedEngine> implements EngineListener {
     if (last === 0) return;
     if (feed.last === 0 || !latest) this.engine.held(feed, last - 1);
     // Whoever asked is not there yet.
-    else queueMicrotask(() => feed.view?.deliver(latest, Date.now()));
+    else
+      queueMicrotask(() => {
+        if (feed.last === last) feed.view?.deliver(latest, Date.now());
+      });
   }
 
   #setFeed(feed: Feed, status: CoreFeedStatus, code: string): void {
