@@ -86,7 +86,18 @@ impl Position {
         }
     }
 
-    fn add_hole(&mut self, after: u64, before: u64) {
+    /// Only what no other hole has: nothing is to be filled in twice.
+    fn add_hole(&mut self, after: u64, mut before: u64) {
+        for hole in &self.holes {
+            if hole.after > after {
+                before = before.min(hole.after + 1);
+            } else if before <= hole.before {
+                return;
+            }
+        }
+        if before <= after + 1 {
+            return;
+        }
         if self.holes.len() == MAX_HOLES {
             self.holes.remove(0);
         }
@@ -261,6 +272,24 @@ mod tests {
         let replay = [(30, 20), (40, 30), (50, 40)];
         assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Deliver]);
         assert_eq!(verdicts(&mut position, &replay), [Duplicate, Duplicate, Duplicate]);
+    }
+
+    #[test]
+    fn what_two_lack_is_filled_in_once() {
+        use Verdict::{Backfill, Deliver, Duplicate};
+        let mut position = at(50);
+        position.held(30);
+        position.held(40);
+        let since = position.since().unwrap();
+        assert_eq!((since, position.holes.len()), (30, 1));
+        position.held(10);
+        position.held(10);
+        position.resumed(since, true);
+        assert_eq!(verdicts(&mut position, &[(40, 30), (50, 40)]), [Backfill, Backfill]);
+        assert_eq!((position.since(), position.holes.len()), (Some(10), 2));
+        resume(&mut position, true);
+        let replay = [(20, 10), (30, 20), (40, 30), (50, 40), (60, 50)];
+        assert_eq!(verdicts(&mut position, &replay), [Backfill, Backfill, Duplicate, Duplicate, Deliver]);
     }
 
     #[test]
